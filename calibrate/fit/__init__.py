@@ -1,0 +1,1 @@
+"""Light-curve models and fits, and the covariance of what they return."""

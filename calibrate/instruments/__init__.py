@@ -1,0 +1,1 @@
+"""Instruments, modes, subarrays and read-out patterns: one TOML table each, plus the types that hold them."""

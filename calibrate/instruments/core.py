@@ -1,0 +1,209 @@
+"""What is static about an instrument: plain frozen dataclasses of numbers, strings and tuples.
+
+Nothing here is a pytree: these values pick programs (shapes, patterns, axes), they are not differentiated.
+What is long or differentiable on the way to a product (traces, wavelengths, flats) travels as a reference instead;
+the tables below hold the numbers from which the simulator makes such references.
+
+Conventions: corners are 1-based in the DMS science frame; polynomials and tables along the dispersion use 0-based
+subarray pixels; `fast_axis` and `slow_axis` are +-1 (x) or +-2 (y), the sign giving the direction of reading.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sourced:
+    """A block of a table, with where its numbers come from and how far to trust them."""
+
+    source: str
+    confidence: str  # documented | approximate | guess
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A tabulated function, linear between the knots (`x` ascending)."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nonlinearity(Sourced):
+    """Charge physics of the pixel: `junction` (H2RG) or `debiasing` (Si:As), see simulate/detector/nonlinearity.py."""
+
+    kind: str
+    deficit_at_half_well: float  # (charge - signal) / charge at half of the full well
+    deficit_at_80_percent: float  # the same at 80 % of the full well
+    pixel_scatter: float  # relative pixel-to-pixel scatter of the deficit
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneOverF(Sourced):
+    """Pink noise as spectral densities S(f) = amplitude^2 / f, amplitudes in electrons (rms per e-fold of frequency)."""
+
+    common_e: float  # the same in all outputs
+    independent_e: float  # drawn for each output
+    alternating_e: float  # opposite sign in even and odd columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class CosmicRays(Sourced):
+    """Hits: flux and the distribution of the charge they leave."""
+
+    rate_per_cm2_s: float
+    deposit_quantiles: tuple[float, ...]
+    deposit_e: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector(Sourced):
+    """One sensor chip: axes, electronics, noise."""
+
+    name: str
+    kind: str  # H2RG | SiAs
+    shape: tuple[int, int]  # (y, x)
+    fast_axis: int
+    slow_axis: int
+    pixel_um: float
+    pixel_scale_arcsec: tuple[float, float]  # (x, y)
+    gain_e_per_dn: float
+    read_noise_e: float  # one read; the CRDS READNOISE file holds this times sqrt(2) / gain
+    dark_e_per_s: float
+    full_well_e: float
+    bias_dn: float  # superbias (near IR) or pedestal (MIRI)
+    bias_scatter_dn: float  # pixel to pixel
+    ktc_e: float
+    reference_noise_ratio: float  # noise of a reference pixel over that of a normal one
+    flat_scatter: float
+    ipc_alpha: tuple[float, float]  # to each neighbour along (x, y)
+    nonlinearity: Nonlinearity
+    one_over_f: OneOverF
+    cosmic_rays: CosmicRays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subarray(Sourced):
+    """A window that is read out, and how long that takes."""
+
+    name: str
+    detector: str
+    start: tuple[int, int]  # (x, y), 1-based
+    size: tuple[int, int]  # (x, y)
+    outputs: int
+    frame_time_s: float
+    row_overhead_clocks: int  # clocks after each line along the slow axis
+    extra_lines: int  # lines clocked but not kept, per frame
+    reference_columns: tuple[int, int] = (0, 0)  # left, right
+    reference_rows: tuple[int, int] = (0, 0)  # bottom, top
+    reference_correction: str = "amplifiers"  # amplifiers | edge_rows | none
+    edge_rows: int = 0  # unilluminated rows at bottom and top that stand in for reference pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadPattern(Sourced):
+    """MULTIACCUM: frames averaged into a group, frames dropped between groups, frames spent on reset."""
+
+    name: str
+    nframes: int
+    groupgap: int
+    reset_frames: int = 1  # between integrations
+    max_groups: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Sourced):
+    """One diffraction order: where it falls, at which wavelength, how wide, how bright."""
+
+    number: int
+    wavelength_um: Curve  # pixel along the dispersion -> micron
+    trace_px: Curve  # pixel along the dispersion -> pixel across it
+    throughput: Curve  # micron -> photon conversion efficiency, telescope and detector included
+    resolving_power: Curve  # micron -> wavelength / FWHM of the line spread
+    fwhm_px: Curve  # micron -> FWHM across the dispersion
+    profile: str = "gaussian"  # gaussian | horned (SOSS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image(Sourced):
+    """An imaging mode: where the star falls and how it looks."""
+
+    centre_px: tuple[float, float]  # (x, y), 0-based in the subarray
+    fwhm_px: float
+    throughput: Curve
+    defocus_diameter_px: float = 0.0  # weak lens; 0 is in focus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mode(Sourced):
+    """One way of observing: an exposure type with its optical elements, subarrays and patterns."""
+
+    name: str  # what scenarios and the command line call it
+    exp_type: str
+    detector: str
+    subarrays: tuple[str, ...]  # the first is the default
+    patterns: tuple[str, ...]  # the first is the default
+    dispersion_axis: int  # 1 along x, 2 along y, 0 imaging
+    background_e_per_s: float
+    filter: str = ""
+    pupil: str = ""
+    grating: str = ""
+    channel: str = ""
+    module: str = ""
+    orders: tuple[Order, ...] = ()
+    image: Image | None = None
+    useful_range_um: tuple[float, float] = (0.0, 0.0)
+    approximate: str = ""  # what is not as in flight, in words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instrument:
+    """One TOML table."""
+
+    name: str  # INSTRUME
+    step_family: str  # near_ir | mid_ir: which Stage 1 tuple of a table applies
+    detectors: tuple[Detector, ...]
+    subarrays: tuple[Subarray, ...]
+    patterns: tuple[ReadPattern, ...]
+    modes: tuple[Mode, ...]
+
+
+@dataclass(frozen=True)
+class Readout:
+    """The static part of how an exposure was read: counts and patterns, never times (those are dynamic).
+
+    Hashable, and equal when rebuilt from a file, so that it can key a compiled program.
+    """
+
+    ngroups: int
+    nframes: int
+    groupgap: int
+    frame_divisor: int
+    fast_axis: int
+    slow_axis: int
+    outputs: int
+    reference_columns: tuple[int, int]
+    reference_rows: tuple[int, int]
+    reference_correction: str
+    edge_rows: int
+
+    @property
+    def frames_per_group(self) -> int:
+        """Frames from the start of one group to the start of the next."""
+        return self.nframes + self.groupgap
+
+
+def readout_of(subarray: Subarray, pattern: ReadPattern, detector: Detector, ngroups: int) -> Readout:
+    """The read-out of an exposure taken with this window and pattern."""
+    return Readout(
+        ngroups=ngroups,
+        nframes=pattern.nframes,
+        groupgap=pattern.groupgap,
+        frame_divisor=pattern.nframes,
+        fast_axis=detector.fast_axis,
+        slow_axis=detector.slow_axis,
+        outputs=subarray.outputs,
+        reference_columns=subarray.reference_columns,
+        reference_rows=subarray.reference_rows,
+        reference_correction=subarray.reference_correction,
+        edge_rows=subarray.edge_rows,
+    )

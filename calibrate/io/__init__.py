@@ -1,0 +1,1 @@
+"""Files in, files out: exposures, segments, products and their formats."""

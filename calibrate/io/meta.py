@@ -1,0 +1,155 @@
+"""What a header says of an exposure, as one frozen record: which instrument and mode, how read, when, of what.
+
+Both sides use it: the simulator writes headers from it, the calibrator builds it from headers, the reference look-up
+matches against it. Keyword names are those of the official products (stdatamodels core schema).
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.instruments.core import Readout
+
+# field -> (keyword, extension is PRIMARY); fields that are not here are derived or come from the SCI header
+KEYWORDS = {
+    "instrument": "INSTRUME",
+    "detector": "DETECTOR",
+    "filter": "FILTER",
+    "pupil": "PUPIL",
+    "grating": "GRATING",
+    "channel": "CHANNEL",
+    "module": "MODULE",
+    "exp_type": "EXP_TYPE",
+    "subarray": "SUBARRAY",
+    "x_start": "SUBSTRT1",
+    "y_start": "SUBSTRT2",
+    "x_size": "SUBSIZE1",
+    "y_size": "SUBSIZE2",
+    "fast_axis": "FASTAXIS",
+    "slow_axis": "SLOWAXIS",
+    "pattern": "READPATT",
+    "nints": "NINTS",
+    "ngroups": "NGROUPS",
+    "nframes": "NFRAMES",
+    "groupgap": "GROUPGAP",
+    "frame_divisor": "FRMDIVSR",
+    "outputs": "NOUTPUTS",
+    "frame_time_s": "TFRAME",
+    "group_time_s": "TGROUP",
+    "integration_start": "INTSTART",
+    "integration_end": "INTEND",
+    "segment": "EXSEGNUM",
+    "segments": "EXSEGTOT",
+    "start_mjd": "EXPSTART",
+    "target": "TARGNAME",
+    "tso": "TSOVISIT",
+    "program": "PROGRAM",
+    "observation": "OBSERVTN",
+    "visit": "VISIT",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureMeta:
+    """One exposure, or one segment of it. Integration numbers are 1-based and inclusive, as in the headers."""
+
+    instrument: str
+    detector: str
+    exp_type: str
+    subarray: str
+    x_start: int
+    y_start: int
+    x_size: int
+    y_size: int
+    fast_axis: int
+    slow_axis: int
+    pattern: str
+    nints: int  # of the whole exposure
+    ngroups: int
+    nframes: int
+    groupgap: int
+    frame_divisor: int
+    outputs: int
+    frame_time_s: float
+    group_time_s: float
+    start_mjd: float
+    filter: str = ""
+    pupil: str = ""
+    grating: str = ""
+    channel: str = ""
+    module: str = ""
+    integration_start: int = 1
+    integration_end: int = 0  # 0: the last of the exposure
+    segment: int = 1
+    segments: int = 1
+    target: str = "UNKNOWN"
+    tso: bool = True
+    program: str = "00000"
+    observation: str = "001"
+    visit: str = "001"
+
+    def __post_init__(self):
+        if self.integration_end == 0:
+            object.__setattr__(self, "integration_end", self.nints)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(y, x) of an image."""
+        return self.y_size, self.x_size
+
+    def segment_of(self, number: int, total: int, first: int, last: int) -> "ExposureMeta":
+        """The record of one segment holding integrations first..last (1-based)."""
+        return replace(self, segment=number, segments=total, integration_start=first, integration_end=last)
+
+    def cards(self) -> dict[str, Any]:
+        """Header keywords and values; empty strings are left out."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {KEYWORDS[name]: value for name, value in values.items() if value != ""}
+
+
+
+def from_header(header: Any, path: str) -> ExposureMeta:
+    """Build the record from a primary header; `path` is only for the error text.
+
+    Raises
+    ------
+    InputError
+        Where keywords without which nothing can be reduced are missing: all of them are named at once.
+    """
+    values: dict[str, Any] = {}
+    missing = []
+    for f in fields(ExposureMeta):
+        value = header.get(KEYWORDS[f.name])
+        if value is None and f.name == "frame_divisor":
+            value = header.get("NFRAMES")
+        if value is None and f.name == "outputs":
+            value = 1
+        if value is None:
+            if f.name in _OPTIONAL:
+                continue
+            missing.append(KEYWORDS[f.name])
+            continue
+        values[f.name] = f.type(value) if isinstance(f.type, type) else value
+    if missing:
+        raise InputError(f"{path}: header lacks {', '.join(missing)}; is it a JWST exposure (uncal, rateints, ...)?")
+    return ExposureMeta(**values)
+
+
+_OPTIONAL = frozenset(
+    ("filter", "pupil", "grating", "channel", "module", "integration_start", "integration_end", "segment", "segments")
+    + ("target", "tso", "program", "observation", "visit")
+)
+
+
+def readout(meta: ExposureMeta, reference: dict[str, Any]) -> Readout:
+    """The static read-out of an exposure; `reference` holds what headers do not say (from the subarray's table)."""
+    return Readout(
+        ngroups=meta.ngroups,
+        nframes=meta.nframes,
+        groupgap=meta.groupgap,
+        frame_divisor=meta.frame_divisor,
+        fast_axis=meta.fast_axis,
+        slow_axis=meta.slow_axis,
+        outputs=meta.outputs,
+        **reference,
+    )

@@ -1,0 +1,1 @@
+"""Bare array maths: no state, no references, no files."""

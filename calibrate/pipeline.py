@@ -1,0 +1,70 @@
+"""Running steps: a Python loop over a tuple, traced whole.
+
+A skipped step is absent from the tuple. The library of references is one dictionary keyed by REFTYPE, selected inside
+the traced function. Chunks have one fixed shape, so one program serves the whole exposure.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from uptheramp.calibrate.step import MissingReference, Step
+
+Library = Mapping[str, Any]
+Params = Mapping[str, Any]
+
+
+def run(steps: Sequence[Step], state: Any, library: Library, params: Params) -> tuple[Any, dict[str, Any]]:
+    """Apply the steps in order; returns the last state and each step's info by name. Pure and traceable."""
+    infos: dict[str, Any] = {}
+    for step in steps:
+        state, info = step(state, step.select(library), params_of(step, params))
+        if info is not None:
+            infos[step.name] = info
+    return state, infos
+
+
+@eqx.filter_jit
+def compiled(
+    steps: tuple[Step, ...], state: Any, library: dict[str, Any], params: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """`run` as one XLA program (the tuple of steps, patterns and shapes are static)."""
+    return run(steps, state, library, params)
+
+
+def params_of(step: Step, params: Params) -> Any:
+    """The parameters given for a step, or its defaults."""
+    if step.params_type is None:
+        return None
+    given = params.get(step.name)
+    return step.params_type() if given is None else given
+
+
+def require(steps: Iterable[Step], library: Library) -> None:
+    """Raise `MissingReference` naming every missing reference type at once."""
+    missing = {
+        reftype: step.name
+        for step in steps
+        for reftype, needed in step.reftypes().items()
+        if needed and library.get(reftype) is None
+    }
+    if missing:
+        raise MissingReference(", ".join(f"{reftype} (for {name})" for reftype, name in sorted(missing.items())))
+
+
+def learn(steps: Sequence[Step], sample: Any, library: Library, params: Params) -> dict[str, Any]:
+    """References measured on a sample of the exposure, for the steps that declare `learn`; the rest run as usual.
+
+    Returns a library that holds them under their `learned` names; what the library already has is kept.
+    """
+    library = dict(library)
+    last = max((i for i, step in enumerate(steps) if step.learn is not None), default=-1)
+    for step in steps[: last + 1]:
+        refs, own = step.select(library), params_of(step, params)
+        if step.learn is not None and library.get(step.learned) is None:
+            library[step.learned] = jax.lax.stop_gradient(step.learn(sample, refs, own))
+            refs = step.select(library)
+        sample, _ = step(sample, refs, own)
+    return library

@@ -1,0 +1,101 @@
+"""What every reference type shares: reading an untidy file, cropping it to the window, writing a tidy one.
+
+A reference is an `equinox.Module` in a file named after its REFTYPE, with
+
+    from_file(path, meta)   cropped to the exposure's window, float32, native endian, NaN turned into flags
+    to_file(path, meta)     CRDS format, checked against the stdatamodels schema
+    neutral(meta)           the reference that changes nothing
+
+Files are read with astropy (tolerant of what real files lack) and written through stdatamodels (strict).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io.meta import ExposureMeta
+
+
+def window(header: Any, shape: tuple[int, int], meta: ExposureMeta, path: Path) -> tuple[slice, slice]:
+    """Slices (y, x) that cut the exposure's window out of a reference image of the given (y, x) shape.
+
+    Raises
+    ------
+    InputError
+        If the reference does not cover the exposure's subarray.
+    """
+    x0 = int(header.get("SUBSTRT1") or 1)
+    y0 = int(header.get("SUBSTRT2") or 1)
+    if shape == meta.shape and header.get("SUBARRAY") in (None, meta.subarray, "GENERIC"):
+        return slice(None), slice(None)
+    x, y = meta.x_start - x0, meta.y_start - y0
+    if x < 0 or y < 0 or x + meta.x_size > shape[1] or y + meta.y_size > shape[0]:
+        raise InputError(
+            f"{path}: reference covers x {x0}..{x0 + shape[1] - 1}, y {y0}..{y0 + shape[0] - 1}, not the exposure's "
+            f"{meta.subarray} (x {meta.x_start}, y {meta.y_start}, {meta.x_size} x {meta.y_size}); use one that does"
+        )
+    return slice(y, y + meta.y_size), slice(x, x + meta.x_size)
+
+
+def read_plane(hdus: fits.HDUList, name: str, meta: ExposureMeta, path: Path, dtype: Any = np.float32) -> np.ndarray:
+    """An image extension (..., y, x), cut to the window, native endian."""
+    if name not in hdus:
+        raise InputError(f"{path}: no extension {name}; it is not a complete reference file")
+    data = hdus[name].data
+    rows, columns = window(hdus[0].header, data.shape[-2:], meta, path)
+    return np.ascontiguousarray(data[..., rows, columns]).astype(dtype)
+
+
+def read_dq(hdus: fits.HDUList, meta: ExposureMeta, path: Path, name: str = "DQ") -> np.ndarray:
+    """The DQ plane in official bits, translated through DQ_DEF where the file has its own numbering; zeros if absent."""
+    if name not in hdus:
+        return np.zeros(meta.shape, np.uint32)
+    raw = read_plane(hdus, name, meta, path, np.uint32)
+    if "DQ_DEF" not in hdus or hdus["DQ_DEF"].data is None or not len(hdus["DQ_DEF"].data):
+        return raw
+    out = np.zeros_like(raw)
+    for row in hdus["DQ_DEF"].data:
+        bit = flags.BITS.get(str(row["NAME"]).strip())
+        if bit is not None:
+            out |= np.where(raw & np.uint32(row["VALUE"]), np.uint32(bit), np.uint32(0))
+    return out
+
+
+def describe(model: Any, meta: ExposureMeta, reftype: str, *, window: bool = True) -> Any:
+    """Fill the metadata every CRDS-format reference file carries."""
+    m = model.meta
+    m.telescope, m.reftype = "JWST", reftype
+    m.instrument.name, m.instrument.detector = meta.instrument, meta.detector
+    for name in ("filter", "pupil", "grating", "channel", "module"):
+        if getattr(meta, name):
+            setattr(m.instrument, name, getattr(meta, name))
+    m.author, m.pedigree = "uptheramp", "SIMULATED"
+    m.description = f"Simulated {reftype} reference of uptheramp"
+    m.useafter = "2022-01-01T00:00:00"
+    if hasattr(m, "exposure"):
+        m.exposure.readpatt = meta.pattern
+        m.exposure.type = meta.exp_type
+    if window:
+        s = m.subarray
+        s.name, s.xstart, s.ystart, s.xsize, s.ysize = (
+            meta.subarray,
+            meta.x_start,
+            meta.y_start,
+            meta.x_size,
+            meta.y_size,
+        )
+        s.fastaxis, s.slowaxis = meta.fast_axis, meta.slow_axis
+    return model
+
+
+def save(model: Any, path: Path) -> None:
+    """Write a reference model beside its final name and rename it, so that no half-written file is ever seen."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".partial-{path.name}")
+    model.save(temporary)
+    temporary.rename(path)

@@ -1,0 +1,1 @@
+"""Stage 2, spectroscopy: rates to calibrated rates and extracted spectra."""

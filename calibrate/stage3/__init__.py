@@ -1,0 +1,1 @@
+"""Stage 3, time series: outliers, white light, channels."""

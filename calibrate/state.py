@@ -1,0 +1,106 @@
+"""What flows between the steps: ramps, rates, spectra, light curves, the planet's spectrum.
+
+Each is an `equinox.Module`: frozen, a pytree, rebuilt without `__init__` when JAX maps over it (a registered dataclass
+runs its checks on every unflatten and breaks). Pixels are float32; times, light curves and fits float64. Importing this
+module turns 64-bit JAX on.
+
+Axes are always `integration, group, y, x`; MIRI's dispersion along y is data, not a transpose.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, Int, Num, UInt8, UInt32
+
+from uptheramp.calibrate.instruments.core import Readout
+
+jax.config.update("jax_enable_x64", True)
+
+
+class Ramps(eqx.Module):
+    """Up-the-ramp samples of some integrations of an exposure.
+
+    `data` in DN (uint16 as read from a file, float32 from the first step on); `integration` is the 0-based number in
+    the exposure (padding continues the count); times in seconds; `memory` carries what runs on from chunk to chunk.
+    """
+
+    data: Num[Array, "integration group y x"]
+    groupdq: UInt8[Array, "integration group y x"]
+    pixeldq: UInt32[Array, "y x"]
+    integration: Int[Array, "integration"]
+    frame_time_s: Float[Array, ""]
+    group_time_s: Float[Array, ""]
+    readout: Readout = eqx.field(static=True)
+    memory: dict[str, Any] = eqx.field(default_factory=dict)
+
+
+class Rates(eqx.Module):
+    """Slopes per integration (rateints), or what Stage 2 makes of them (calints), with variances by cause.
+
+    `unit` is the unit of `data` ("DN/s", "MJy/sr", ...); variances in its square. `wavelength_um` is set by assign_wcs.
+    """
+
+    data: Float[Array, "integration y x"]
+    var_poisson: Float[Array, "integration y x"]
+    var_rnoise: Float[Array, "integration y x"]
+    var_flat: Float[Array, "integration y x"]
+    dq: UInt32[Array, "integration y x"]
+    integration: Int[Array, "integration"]
+    wavelength_um: Float[Array, "y x"] | None = None
+    unit: str = eqx.field(static=True, default="DN/s")
+
+    @property
+    def err(self) -> Float[Array, "integration y x"]:
+        """Total standard error, the root of the summed variances."""
+        return (self.var_poisson + self.var_rnoise + self.var_flat) ** 0.5
+
+
+class Spectra(eqx.Module):
+    """Extracted spectra per integration (x1dints), one order; flux in `unit` summed over the aperture."""
+
+    flux: Float[Array, "integration wavelength"]
+    var_poisson: Float[Array, "integration wavelength"]
+    var_rnoise: Float[Array, "integration wavelength"]
+    var_flat: Float[Array, "integration wavelength"]
+    background: Float[Array, "integration wavelength"]
+    dq: UInt32[Array, "integration wavelength"]
+    npixels: Float[Array, "wavelength"]
+    wavelength_um: Float[Array, "wavelength"]
+    integration: Int[Array, "integration"]
+    order: int = eqx.field(static=True, default=1)
+    unit: str = eqx.field(static=True, default="DN/s")
+
+    @property
+    def err(self) -> Float[Array, "integration wavelength"]:
+        """Total standard error, the root of the summed variances."""
+        return (self.var_poisson + self.var_rnoise + self.var_flat) ** 0.5
+
+
+class LightCurves(eqx.Module):
+    """Flux against time by channel, float64; `time` is BJD_TDB - 2400000.5 d at the mean time of the groups used.
+
+    `time_offset_s` is when each channel's pixels are read, relative to `time` (row by row read-out). NaN flux is unused.
+    """
+
+    time: Float[Array, "time"]
+    exposure_s: Float[Array, ""]  # how long one point integrates
+    flux: Float[Array, "channel time"]
+    err: Float[Array, "channel time"]
+    wavelength_um: Float[Array, "channel"]
+    half_width_um: Float[Array, "channel"]
+    time_offset_s: Float[Array, "channel"]
+
+
+class PlanetSpectrum(eqx.Module):
+    """Transit depth (Rp/R*)^2 by channel with its covariance, float64."""
+
+    wavelength_um: Float[Array, "channel"]
+    half_width_um: Float[Array, "channel"]
+    depth: Float[Array, "channel"]
+    covariance: Float[Array, "channel channel"]
+
+    @property
+    def error(self) -> Float[Array, "channel"]:
+        """Marginal standard errors."""
+        return self.covariance.diagonal() ** 0.5

@@ -1,0 +1,1 @@
+"""How light reaches the pixels: throughput, trace, line spread, cross-dispersion profile."""

@@ -1,0 +1,1 @@
+"""What is in the sky: star, planet, light curve, background."""

@@ -1,0 +1,1 @@
+"""One pure function `arrays -> Figure` per file."""
