@@ -1,0 +1,234 @@
+"""An exposure on disk: one or many segments that belong together, served in chunks of one fixed shape.
+
+Headers stay here; what the steps see are states (`Ramps`, `Rates`) without them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from astropy.io import fits
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.instruments import lookup
+from uptheramp.calibrate.instruments.core import Instrument, Mode, Readout, Subarray
+from uptheramp.calibrate.io import images, uncal
+from uptheramp.calibrate.io.meta import ExposureMeta, from_header, readout
+from uptheramp.calibrate.io.times import read_int_times
+from uptheramp.calibrate.state import Ramps, Rates
+
+LEVELS = {"uncal": 1, "rateints": 2, "calints": 3, "crfints": 3, "x1dints": 3}  # product -> the stage that takes it
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One file of an exposure."""
+
+    path: Path
+    meta: ExposureMeta
+    level: str
+    int_times: np.ndarray
+
+    @property
+    def first(self) -> int:
+        """0-based number of its first integration in the exposure."""
+        return self.meta.integration_start - 1
+
+    @property
+    def count(self) -> int:
+        """Integrations in this file."""
+        return self.meta.integration_end - self.meta.integration_start + 1
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Segments in order, and what their headers say together."""
+
+    segments: tuple[Segment, ...]
+    instrument: Instrument
+    mode: Mode | None
+    subarray: Subarray
+
+    @property
+    def meta(self) -> ExposureMeta:
+        """The record of the integrations present, as one segment."""
+        first, last = self.segments[0].meta, self.segments[-1].meta
+        return replace(first, segment=1, segments=1, integration_end=last.integration_end)
+
+    @property
+    def level(self) -> str:
+        """Which product: uncal, rateints, calints, crfints or x1dints."""
+        return self.segments[0].level
+
+    @property
+    def nints(self) -> int:
+        """Integrations present."""
+        return sum(segment.count for segment in self.segments)
+
+    @cached_property
+    def int_times(self) -> np.ndarray:
+        """INT_TIMES rows of all segments."""
+        return np.concatenate([segment.int_times for segment in self.segments])
+
+    @cached_property
+    def readout(self) -> Readout:
+        """The static read-out."""
+        return readout(self.meta, lookup.reference_layout(self.subarray))
+
+    @property
+    def root(self) -> str:
+        """Name of the exposure's products: the first file's less `-segNNN` and the product suffix."""
+        name = self.segments[0].path.name
+        return name.rsplit("_", 1)[0].split("-seg")[0]
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        """Raw ramps of integrations first ... first + count - 1 of those present, across segments."""
+        pieces = []
+        start = 0
+        for segment in self.segments:
+            low, high = max(first, start), min(first + count, start + segment.count)
+            if low < high:
+                pieces.append(uncal.read(segment.path, low - start, high - low))
+            start += segment.count
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def ramps(self, data: np.ndarray, integration: np.ndarray, valid: np.ndarray) -> Ramps:
+        """A state of raw integrations; those not `valid` are padding and DO_NOT_USE throughout."""
+        groupdq = np.zeros(data.shape, np.uint8)
+        groupdq[~valid] = flags.DO_NOT_USE
+        return Ramps(
+            data=jnp.asarray(data),
+            groupdq=jnp.asarray(groupdq),
+            pixeldq=jnp.zeros(data.shape[-2:], jnp.uint32),
+            integration=jnp.asarray(integration, jnp.int32),
+            frame_time_s=jnp.asarray(self.meta.frame_time_s),
+            group_time_s=jnp.asarray(self.meta.group_time_s),
+            readout=self.readout,
+        )
+
+    def chunks(self, size: int) -> Iterator[tuple[int, int, Ramps]]:
+        """Yield (first, count, ramps) with every chunk of the same shape; the last one is padded."""
+        size = min(size, self.nints)
+        offset = self.segments[0].first
+        for first in range(0, self.nints, size):
+            data = self.read(first, size)
+            count = len(data)
+            if count < size:
+                data = np.concatenate([data, np.zeros((size - count, *data.shape[1:]), data.dtype)])
+            number = np.arange(size) + first + offset
+            yield first, count, self.ramps(data, number, np.arange(size) < count)
+
+    def sample(self, size: int) -> Ramps:
+        """Evenly spaced integrations of the exposure, for steps that learn a reference."""
+        picks = np.unique(np.linspace(0, self.nints - 1, min(size, self.nints)).round().astype(int))
+        data = np.concatenate([self.read(int(i), 1) for i in picks])
+        return self.ramps(data, picks + self.segments[0].first, np.ones(len(picks), bool))
+
+    def rates(self) -> Rates:
+        """All per-integration images of a Stage 2 or 3 product."""
+        parts = [images.read(segment.path, segment.meta) for segment in self.segments]
+        if len(parts) == 1:
+            return parts[0]
+        join = {
+            name: jnp.concatenate([getattr(part, name) for part in parts])
+            for name in ("data", "var_poisson", "var_rnoise", "var_flat", "dq", "integration")
+        }
+        return Rates(**join, wavelength_um=parts[0].wavelength_um, unit=parts[0].unit)
+
+
+def open_segment(path: Path) -> Segment:
+    """Read one file's headers and times, and refuse what cannot be reduced, in one line."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with fits.open(path) as hdus:
+            if "SCI" not in hdus:
+                raise InputError(f"{path}: no extension SCI; it is not an uncal, rateints or calints product")
+            meta = from_header(hdus[0].header, str(path))
+            sci = hdus["SCI"]
+            end = sci.fileinfo()["datLoc"] + abs(sci.header["BITPIX"]) // 8 * int(np.prod(sci.shape, dtype=np.int64))
+            if path.stat().st_size < end:
+                raise InputError(f"{path}: the file is truncated ({path.stat().st_size} of {end} bytes); fetch it again")
+            level = _level(path, sci.shape, hdus)
+            times = read_int_times(hdus, path)
+            shape = sci.shape
+    except (OSError, TypeError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a readable FITS file ({error}); it may be truncated or of another kind") from error
+    return _checked(Segment(path, meta, level, times), shape)
+
+
+def _level(path: Path, shape: tuple[int, ...], hdus: fits.HDUList) -> str:
+    """Which product a file is: by its name where that is official, else by what it holds."""
+    suffix = path.stem.rsplit("_", 1)[-1]
+    if suffix in LEVELS:
+        return suffix
+    if len(shape) == 4:
+        return "uncal"
+    if len(shape) == 3 and "VAR_POISSON" in hdus:
+        return "calints" if "WAVELENGTH" in hdus else "rateints"
+    raise InputError(f"{path}: neither ramps (4 axes) nor per-integration rates; give an uncal, rateints or calints file")
+
+
+def _checked(segment: Segment, shape: tuple[int, ...]) -> Segment:
+    path, meta = segment.path, segment.meta
+    axes = 4 if segment.level == "uncal" else 3
+    if len(shape) != axes:
+        raise InputError(f"{path}: SCI has {len(shape)} axes where a {segment.level} file has {axes}; wrong product?")
+    if meta.nints == 0 or shape[0] == 0:
+        raise InputError(f"{path}: no integrations (NINTS = {meta.nints}); nothing to reduce")
+    if meta.ngroups == 0 or (axes == 4 and shape[1] == 0):
+        raise InputError(f"{path}: no groups (NGROUPS = {meta.ngroups}); nothing to fit a slope to")
+    if shape[-2:] != meta.shape and segment.level == "uncal":
+        raise InputError(f"{path}: SCI is {shape[-2:]} pixels (y, x), the header says {meta.shape}; the file is damaged")
+    if shape[0] != segment.count:
+        raise InputError(
+            f"{path}: {shape[0]} integrations, but INTSTART..INTEND is {meta.integration_start}..{meta.integration_end}"
+        )
+    if axes == 4 and shape[1] != meta.ngroups:
+        raise InputError(f"{path}: {shape[1]} groups, but NGROUPS = {meta.ngroups}; the file is damaged")
+    if len(segment.int_times) < segment.count:
+        raise InputError(f"{path}: INT_TIMES has {len(segment.int_times)} rows for {segment.count} integrations")
+    if len(segment.int_times) > segment.count:  # the archive repeats the whole exposure's table in every segment
+        number = segment.int_times["integration_number"]
+        mine = (number >= meta.integration_start) & (number <= meta.integration_end)
+        if mine.sum() != segment.count:
+            raise InputError(f"{path}: INT_TIMES does not number integrations {meta.integration_start}.. as the header")
+        return replace(segment, int_times=segment.int_times[mine])
+    return segment
+
+
+def open_exposure(paths: Sequence[Path]) -> Exposure:
+    """Open files as one exposure.
+
+    Raises
+    ------
+    InputError
+        For missing or damaged files, files of different exposures or products, missing or repeated segments,
+        and modes that no table knows.
+    """
+    if not paths:
+        raise InputError("no files given")
+    segments = sorted((open_segment(path) for path in paths), key=lambda s: s.meta.integration_start)
+    first = segments[0]
+    same = ("instrument", "detector", "exp_type", "subarray", "pattern", "ngroups", "filter", "pupil", "grating")
+    for before, after in zip(segments, segments[1:], strict=False):
+        if after.level != first.level:
+            raise InputError(f"{after.path}: a {after.level} file beside {first.level} files; give one kind at a time")
+        other = [name for name in same if getattr(after.meta, name) != getattr(first.meta, name)]
+        if other:
+            raise InputError(f"{after.path}: another exposure than {first.path.name} ({', '.join(other)} differ)")
+        if after.meta.integration_start != before.meta.integration_end + 1:
+            raise InputError(
+                f"{after.path}: starts at integration {after.meta.integration_start}, but {before.path.name} ends at "
+                f"{before.meta.integration_end}; give every segment once"
+            )
+    try:
+        instrument, mode, subarray = lookup.match(first.meta)
+    except InputError as error:
+        raise InputError(f"{first.path}: {error}") from error
+    return Exposure(tuple(segments), instrument, mode, subarray)

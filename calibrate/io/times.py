@@ -1,0 +1,71 @@
+"""The INT_TIMES and GROUP tables of official products: their columns, and the times we take from them.
+
+Times inside are BJD_TDB - 2400000.5 d; the flight INT_TIMES hold just that in their `int_*_BJD_TDB` columns.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from jaxtyping import Float
+
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io.meta import ExposureMeta
+
+INT_TIMES = np.dtype(
+    [("integration_number", "i4")]
+    + [
+        (f"int_{when}_{scale}", "f8")
+        for scale in ("MJD_UTC", "BJD_TDB")
+        for when in ("start", "mid", "end")
+    ]
+)
+GROUP = np.dtype(
+    [
+        ("integration_number", "i4"),
+        ("group_number", "i2"),
+        ("end_day", "i2"),
+        ("end_milliseconds", "i4"),
+        ("end_submilliseconds", "i2"),
+        ("group_end_time", "S26"),
+        ("number_of_columns", "i2"),
+        ("number_of_rows", "i2"),
+        ("number_of_gaps", "i2"),
+        ("completion_code_number", "i2"),
+        ("completion_code_text", "S36"),
+        ("bary_end_time", "f8"),
+        ("helio_end_time", "f8"),
+    ]
+)
+DAY_S = 86400.0
+
+
+def read_int_times(hdus: fits.HDUList, path: Path) -> np.ndarray:
+    """The INT_TIMES rows of a file, native endian, by our column names whatever the case in the file.
+
+    Raises
+    ------
+    InputError
+        If the extension is missing or empty: without times there is no time series.
+    """
+    if "INT_TIMES" not in hdus or not len(hdus["INT_TIMES"].data):
+        raise InputError(f"{path}: INT_TIMES is missing or empty; a time series needs the times of its integrations")
+    table = hdus["INT_TIMES"].data
+    columns = {name.lower(): name for name in table.names}
+    out = np.zeros(len(table), INT_TIMES)
+    for name in INT_TIMES.names:
+        if name.lower() not in columns:
+            raise InputError(f"{path}: INT_TIMES lacks the column {name}")
+        out[name] = table[columns[name.lower()]]
+    return out
+
+
+def mean_group_time(int_times: np.ndarray, meta: ExposureMeta) -> Float[np.ndarray, "integration"]:
+    """Mean time of the groups of each integration, BJD_TDB - 2400000.5 d, for a pixel read at the end of a frame.
+
+    Group g (from 0) averages frames g*(nframes + gap) ... + nframes - 1 after the integration's start; a slope measures
+    the flux between the first and the last group, so its time is the mean of the group times, half a group later than
+    `int_mid`. Pixels read earlier in the frame are earlier by `kernels.readout`'s offset less one frame.
+    """
+    groups = np.arange(meta.ngroups) * (meta.nframes + meta.groupgap) + (meta.nframes + 1) / 2
+    return int_times["int_start_BJD_TDB"] + groups.mean() * meta.frame_time_s / DAY_S
