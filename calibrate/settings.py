@@ -31,13 +31,11 @@ class Recipe:
     def cards(self, *stages: int) -> dict[str, str]:
         """S_<STEP> cards: COMPLETE for what ran in these stages, SKIPPED for what was left out."""
         ran = {step.name for stage in stages for step in (self.stage1, self.stage2, self.stage3)[stage - 1]}
-        cards = {OFFICIAL_CARDS.get(name, "S_" + name.replace("_", "").upper()[:6]): "COMPLETE" for name in sorted(ran)}
-        left = {OFFICIAL_CARDS.get(n, "S_" + n.replace("_", "").upper()[:6]): "SKIPPED" for n in self.skipped}
-        return {**left, **cards}
+        return {CARDS[name]: "SKIPPED" for name in self.skipped} | {CARDS[name]: "COMPLETE" for name in sorted(ran)}
 
 
-# header keywords of the official schema where they are not the first six letters
-OFFICIAL_CARDS = {
+# header keywords of the official schema
+CARDS = {
     "assign_wcs": "S_WCS",
     "bkg_subtract": "S_BKDSUB",
     "dark_current": "S_DARK",
@@ -62,7 +60,9 @@ OFFICIAL_CARDS = {
 }
 
 
-def recipe(table: str, family: str, exp_type: str, overrides: Mapping[str, str] | None = None) -> Recipe:
+def recipe(
+    table: str, family: str, exp_type: str, overrides: Mapping[str, str] | None = None, stages: Iterable[int] = (1, 2, 3)
+) -> Recipe:
     """The recipe of a step table for one kind of exposure.
 
     Raises
@@ -71,10 +71,11 @@ def recipe(table: str, family: str, exp_type: str, overrides: Mapping[str, str] 
         Unknown table, exposure type, step or parameter, with the nearest name; a value of the wrong type.
     """
     if table not in stage1.TABLES:
-        raise InputError(f"unknown step table {table!r}; there are {', '.join(stage1.TABLES)}")
-    steps = (stage1.TABLES[table][family], stage2.TABLES[table].get(exp_type), stage3.TABLES[table].get(exp_type))
-    if steps[1] is None or steps[2] is None:
-        raise InputError(f"no Stage 2 for EXP_TYPE {exp_type} yet; there is one for {', '.join(stage2.TABLES[table])}")
+        raise InputError(f"unknown step table {table!r}{nearest(table, stage1.TABLES)}")
+    known = stage2.TABLES[table]
+    if exp_type not in known and set(stages) & {2, 3}:
+        raise InputError(f"no Stage 2 for EXP_TYPE {exp_type} in this version (there is for {', '.join(known)})")
+    steps = (stage1.TABLES[table][family], known.get(exp_type, ()), stage3.TABLES[table].get(exp_type, ()))
     defaults = {**stage1.DEFAULTS.get(table, {}), **stage2.DEFAULTS.get(table, {}), **stage3.DEFAULTS.get(table, {})}
     params, skipped = _override({s.name: s for stage in steps for s in stage}, defaults, overrides or {})
     kept = [tuple(s for s in stage if s.name not in skipped) for stage in steps]

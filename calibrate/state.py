@@ -7,7 +7,7 @@ module turns 64-bit JAX on.
 Axes are always `integration, group, y, x`; MIRI's dispersion along y is data, not a transpose.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -49,6 +49,7 @@ class Rates(eqx.Module):
     integration: Int[Array, "integration"]
     wavelength_um: Float[Array, "y x"] | None = None
     unit: str = eqx.field(static=True, default="DN/s")
+    per_integration: ClassVar = ("data", "var_poisson", "var_rnoise", "var_flat", "dq", "integration")
 
     @property
     def err(self) -> Float[Array, "integration y x"]:
@@ -70,6 +71,7 @@ class Spectra(eqx.Module):
     integration: Int[Array, "integration"]
     order: int = eqx.field(static=True, default=1)
     unit: str = eqx.field(static=True, default="DN/s")
+    per_integration: ClassVar = ("flux", "var_poisson", "var_rnoise", "var_flat", "background", "dq", "integration")
 
     @property
     def err(self) -> Float[Array, "integration wavelength"]:

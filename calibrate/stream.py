@@ -1,0 +1,141 @@
+"""An exposure through the steps, chunk by chunk, in bounded memory.
+
+One compiled program serves every chunk (same shape, the last one padded). Steps that learn a reference do so on a
+sample before the first chunk; steps with a halo get neighbouring integrations and give back only their own.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.pipeline import Library, Params, compiled, learn, require, run
+from uptheramp.calibrate.state import Ramps, Rates
+from uptheramp.calibrate.step import Step
+
+FLOAT32_BYTES = 4
+
+
+class Reduced(NamedTuple):
+    """One chunk after Stage 1: `groupdq` are the flags that the slope fit saw."""
+
+    first: int
+    count: int
+    rates: Rates
+    groupdq: jax.Array
+    infos: dict[str, Any]
+
+
+def chunk_size(ngroups: int, shape: tuple[int, int], nints: int, budget_mb: float = 64.0) -> int:
+    """Integrations per chunk so that a chunk's float32 ramps take about `budget_mb`; at least one."""
+    each = ngroups * shape[0] * shape[1] * FLOAT32_BYTES / 2**20
+    return max(1, min(nints, int(budget_mb / each)))
+
+
+def split(steps: tuple[Step, ...], result: type) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """Steps before and from the first one that returns `result` (read from the signatures)."""
+    for index, step in enumerate(steps):
+        if step.hints["return"].__args__[0] is result:
+            return steps[:index], steps[index:]
+    return steps, ()
+
+
+@eqx.filter_jit
+def _detector(steps: tuple[Step, ...], ramps: Ramps, library: dict[str, Any], params: dict[str, Any]):
+    before, after = split(steps, Rates)
+    ramps, infos = run(before, ramps, library, params)
+    rates, more = run(after, ramps, library, params)
+    return rates, ramps.groupdq, {**infos, **more}
+
+
+def detector(
+    steps: tuple[Step, ...], chunks: Iterable[tuple[int, int, Ramps]], library: Library, params: Params
+) -> Iterator[Reduced]:
+    """Stage 1 over chunks of ramps; the memory of carried steps runs from one chunk to the next."""
+    memory: dict[str, Any] = {}
+    for first, count, ramps in chunks:
+        if memory:
+            ramps = eqx.tree_at(lambda r: r.memory, ramps, memory)
+        rates, groupdq, infos = _detector(steps, ramps, dict(library), dict(params))
+        memory = ramps.memory
+        yield Reduced(first, count, rates, groupdq, infos)
+
+
+@eqx.filter_jit
+def _learn(steps: tuple[Step, ...], sample: Any, library: dict[str, Any], params: dict[str, Any]):
+    before = set(library)
+    return {name: value for name, value in learn(steps, sample, library, params).items() if name not in before}
+
+
+def learned(steps: tuple[Step, ...], sample: Any, library: Library, params: Params) -> dict[str, Any]:
+    """The library with what the steps learn on the sample; `MissingReference` before any work if one is missing."""
+    require(steps, library)
+    if all(step.learn is None for step in steps):
+        return dict(library)
+    return {**library, **_learn(steps, sample, dict(library), dict(params))}
+
+
+def local(
+    steps: tuple[Step, ...], chunks: Iterable[tuple[int, int, Any]], library: Library, params: Params
+) -> Iterator[tuple[int, int, Any]]:
+    """Local steps of Stages 2 and 3 over chunks."""
+    for first, count, state in chunks:
+        result, _ = compiled(steps, state, dict(library), dict(params))
+        yield first, count, result
+
+
+def take(state: Any, index: Any) -> Any:
+    """Some integrations of a Rates or Spectra."""
+    return _replace(state, [getattr(state, name)[index] for name in state.per_integration])
+
+
+def join(parts: list[tuple[int, int, Any]]) -> Any:
+    """Chunks back to one state, padding cut off."""
+    cut = [take(state, slice(0, count)) for _, count, state in parts]
+    return _replace(cut[0], [jnp.concatenate([getattr(s, name) for s in cut]) for name in cut[0].per_integration])
+
+
+def _replace(state: Any, leaves: list[Any]) -> Any:
+    return eqx.tree_at(lambda s: [getattr(s, name) for name in s.per_integration], state, leaves)
+
+
+def with_halo(
+    read: Callable[[int, int], Rates], nints: int, size: int, halo: int
+) -> Iterator[tuple[int, int, int, Rates]]:
+    """Yield (first, count, skip, rates) where rates also hold up to `halo` neighbours on either side.
+
+    Chunks have one shape: at the ends of the exposure the window slides inwards, so `skip` of its integrations come
+    before the ones wanted.
+    """
+    size = min(size, nints)
+    width = min(size + 2 * halo, nints)
+    for first in range(0, nints, size):
+        count = min(size, nints - first)
+        start = max(0, min(first - halo, nints - width))
+        yield first, count, first - start, read(start, width)
+
+
+def neighbours(
+    steps: tuple[Step, ...],
+    read: Callable[[int, int], Rates],
+    nints: int,
+    size: int,
+    library: Library,
+    params: Params,
+) -> Iterator[tuple[int, int, Rates]]:
+    """Steps that need neighbouring integrations, over an exposure served by `read(first, count)`."""
+    halo = sum(step.halo for step in steps)
+    for first, count, skip, rates in with_halo(read, nints, size, halo):
+        result, _ = compiled(steps, rates, dict(library), dict(params))
+        yield first, count, take(result, slice(skip, skip + count))
+
+
+def masked(chunks: Iterable[tuple[int, int, Ramps]], groupdq: Callable[[int, int], Any]) -> Iterator[Any]:
+    """Chunks that start with given group flags (the noise-free twin takes those of the noisy exposure)."""
+    for first, count, ramps in chunks:
+        given = groupdq(first, count)
+        padding = jnp.full((len(ramps.integration) - count, *given.shape[1:]), flags.DO_NOT_USE, given.dtype)
+        yield first, count, eqx.tree_at(lambda r: r.groupdq, ramps, jnp.concatenate([given, padding]))
