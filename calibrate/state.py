@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num, UInt8, UInt32
 
 from uptheramp.calibrate.instruments.core import Readout
@@ -106,3 +107,18 @@ class PlanetSpectrum(eqx.Module):
     def error(self) -> Float[Array, "channel"]:
         """Marginal standard errors."""
         return self.covariance.diagonal() ** 0.5
+
+
+def take(state: Any, index: Any) -> Any:
+    """Some integrations of a Rates or Spectra."""
+    return _replace(state, [getattr(state, name)[index] for name in state.per_integration])
+
+
+def join(parts: list[tuple[int, int, Any]]) -> Any:
+    """Chunks back to one state, padding cut off."""
+    cut = [take(state, slice(0, count)) for _, count, state in parts]
+    return _replace(cut[0], [jnp.concatenate([getattr(s, name) for s in cut]) for name in cut[0].per_integration])
+
+
+def _replace(state: Any, leaves: list[Any]) -> Any:
+    return eqx.tree_at(lambda s: [getattr(s, name) for name in s.per_integration], state, leaves)

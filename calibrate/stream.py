@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.pipeline import Library, Params, compiled, learn, require, run
-from uptheramp.calibrate.state import Ramps, Rates
+from uptheramp.calibrate.state import Ramps, Rates, take
 from uptheramp.calibrate.step import Step
 
 FLOAT32_BYTES = 4
@@ -85,21 +85,6 @@ def local(
     for first, count, state in chunks:
         result, _ = compiled(steps, state, dict(library), dict(params))
         yield first, count, result
-
-
-def take(state: Any, index: Any) -> Any:
-    """Some integrations of a Rates or Spectra."""
-    return _replace(state, [getattr(state, name)[index] for name in state.per_integration])
-
-
-def join(parts: list[tuple[int, int, Any]]) -> Any:
-    """Chunks back to one state, padding cut off."""
-    cut = [take(state, slice(0, count)) for _, count, state in parts]
-    return _replace(cut[0], [jnp.concatenate([getattr(s, name) for s in cut]) for name in cut[0].per_integration])
-
-
-def _replace(state: Any, leaves: list[Any]) -> Any:
-    return eqx.tree_at(lambda s: [getattr(s, name) for name in s.per_integration], state, leaves)
 
 
 def with_halo(

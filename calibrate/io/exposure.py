@@ -19,7 +19,7 @@ from uptheramp.calibrate.instruments.core import Instrument, Mode, Readout, Suba
 from uptheramp.calibrate.io import images, uncal
 from uptheramp.calibrate.io.meta import ExposureMeta, from_header, readout
 from uptheramp.calibrate.io.times import read_int_times
-from uptheramp.calibrate.state import Ramps, Rates
+from uptheramp.calibrate.state import Ramps, Rates, join, take
 
 LEVELS = {"uncal": 1, "rateints": 2, "calints": 3, "crfints": 3, "x1dints": 3}  # product -> the stage that takes it
 
@@ -85,16 +85,37 @@ class Exposure:
         name = self.segments[0].path.name
         return name.rsplit("_", 1)[0].split("-seg")[0]
 
-    def read(self, first: int, count: int) -> np.ndarray:
-        """Raw ramps of integrations first ... first + count - 1 of those present, across segments."""
-        pieces = []
+    def _pieces(self, first: int, count: int) -> Iterator[tuple[Segment, int, int]]:
         start = 0
         for segment in self.segments:
             low, high = max(first, start), min(first + count, start + segment.count)
             if low < high:
-                pieces.append(uncal.read(segment.path, low - start, high - low))
+                yield segment, low - start, high - low
             start += segment.count
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        """Raw ramps of integrations first ... first + count - 1 of those present, across segments."""
+        pieces = [uncal.read(segment.path, low, number) for segment, low, number in self._pieces(first, count)]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def rates(self, first: int, count: int) -> Rates:
+        """Per-integration images first ... first + count - 1 of a Stage 2 or 3 product, across segments."""
+        pieces = [images.read(s.path, s.meta, low, number) for s, low, number in self._pieces(first, count)]
+        return pieces[0] if len(pieces) == 1 else join([(0, len(piece.dq), piece) for piece in pieces])
+
+    def rate_chunks(self, size: int) -> Iterator[tuple[int, int, Rates]]:
+        """Yield (first, count, rates) with every chunk of the same shape; the last one repeats earlier integrations."""
+        size = min(size, self.nints)
+        for first in range(0, self.nints, size):
+            count = min(size, self.nints - first)
+            yield first, count, _wrapped(self.rates(first, count), size)
+
+    def rate_sample(self, size: int) -> Rates:
+        """Evenly spaced integrations, for steps that learn a reference."""
+        return join([(0, 1, self.rates(int(i), 1)) for i in self._picks(size)])
+
+    def _picks(self, size: int) -> np.ndarray:
+        return np.unique(np.linspace(0, self.nints - 1, min(size, self.nints)).round().astype(int))
 
     def ramps(self, data: np.ndarray, integration: np.ndarray, valid: np.ndarray) -> Ramps:
         """A state of raw integrations; those not `valid` are padding and DO_NOT_USE throughout."""
@@ -124,20 +145,15 @@ class Exposure:
 
     def sample(self, size: int) -> Ramps:
         """Evenly spaced integrations of the exposure, for steps that learn a reference."""
-        picks = np.unique(np.linspace(0, self.nints - 1, min(size, self.nints)).round().astype(int))
+        picks = self._picks(size)
         data = np.concatenate([self.read(int(i), 1) for i in picks])
         return self.ramps(data, picks + self.segments[0].first, np.ones(len(picks), bool))
 
-    def rates(self) -> Rates:
-        """All per-integration images of a Stage 2 or 3 product."""
-        parts = [images.read(segment.path, segment.meta) for segment in self.segments]
-        if len(parts) == 1:
-            return parts[0]
-        join = {
-            name: jnp.concatenate([getattr(part, name) for part in parts])
-            for name in ("data", "var_poisson", "var_rnoise", "var_flat", "dq", "integration")
-        }
-        return Rates(**join, wavelength_um=parts[0].wavelength_um, unit=parts[0].unit)
+
+def _wrapped(rates: Rates, size: int) -> Rates:
+    """Pad to `size` integrations with copies of the first ones; the reader cuts them off again."""
+    count = len(rates.dq)
+    return rates if count == size else take(rates, np.arange(size) % count)
 
 
 def open_segment(path: Path) -> Segment:

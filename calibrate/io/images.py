@@ -51,36 +51,44 @@ def pieces(rates: Rates, count: int) -> dict[str, np.ndarray]:
     }
 
 
-def read(path: Path, meta: ExposureMeta) -> Rates:
-    """A whole file of per-integration images as Rates (float32, native endian).
+def write_mean(path: Path, meta: ExposureMeta, mean: dict[str, np.ndarray], unit: str, steps: dict[str, str]) -> None:
+    """Write the `_rate` product: the mean image of an exposure with its variances, (y, x) arrays by extension."""
+    units = {"SCI": unit, "ERR": unit, "DQ": "", "VAR_POISSON": f"({unit})^2", "VAR_RNOISE": f"({unit})^2"}
+    spec = {name: ("uint32" if name == "DQ" else "float32", meta.shape, text) for name, text in units.items()}
+    with StreamedFile(path, primary(meta, "ImageModel", Path(path).name, steps), spec, {}) as file:
+        file.write(0, **mean)
+
+
+def read(path: Path, meta: ExposureMeta, first: int, count: int) -> Rates:
+    """Integrations first ... first + count - 1 (0-based in this file) as Rates (float32, native endian).
 
     Raises
     ------
     InputError
         If an extension that Stage 2 needs is missing or its shape is not the header's.
     """
+    part = slice(first, first + count)
     try:
-        with fits.open(path, memmap=False) as hdus:
+        with fits.open(path) as hdus:
             missing = [name for name in ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE") if name not in hdus]
             if missing:
                 raise InputError(f"{path}: no extension {', '.join(missing)}; is it a rateints or calints product?")
-            planes = {name: np.asarray(hdus[name].data) for name in ("SCI", "VAR_POISSON", "VAR_RNOISE")}
-            flat = hdus["VAR_FLAT"].data if "VAR_FLAT" in hdus else np.zeros_like(planes["SCI"])
-            dq = np.asarray(hdus["DQ"].data).astype(np.uint32)
+            planes = {n: np.asarray(hdus[n].section[part], np.float32) for n in ("SCI", "VAR_POISSON", "VAR_RNOISE")}
+            has_flat = "VAR_FLAT" in hdus
+            flat = np.asarray(hdus["VAR_FLAT"].section[part], np.float32) if has_flat else np.zeros_like(planes["SCI"])
+            dq = np.asarray(hdus["DQ"].section[part]).astype(np.uint32)
             unit = hdus["SCI"].header.get("BUNIT", "DN/s")
-            wave = hdus["WAVELENGTH"].data if "WAVELENGTH" in hdus else None
+            wave = np.asarray(hdus["WAVELENGTH"].data, np.float32) if "WAVELENGTH" in hdus else None
     except (OSError, TypeError, ValueError) as error:
         raise InputError(f"{path}: cannot read the images ({error}); the file may be truncated, fetch it again") from error
-    if planes["SCI"].ndim != 3:
-        raise InputError(f"{path}: SCI has {planes['SCI'].ndim} axes, not 3 (integration, y, x); give the ints product")
-    first = meta.integration_start - 1
+    number = meta.integration_start - 1 + first
     return Rates(
-        data=jnp.asarray(planes["SCI"].astype(np.float32)),
-        var_poisson=jnp.asarray(planes["VAR_POISSON"].astype(np.float32)),
-        var_rnoise=jnp.asarray(planes["VAR_RNOISE"].astype(np.float32)),
-        var_flat=jnp.asarray(np.nan_to_num(np.asarray(flat).astype(np.float32))),
+        data=jnp.asarray(planes["SCI"]),
+        var_poisson=jnp.asarray(planes["VAR_POISSON"]),
+        var_rnoise=jnp.asarray(planes["VAR_RNOISE"]),
+        var_flat=jnp.asarray(np.nan_to_num(flat)),
         dq=jnp.asarray(dq),
-        integration=jnp.arange(first, first + len(dq)),
-        wavelength_um=None if wave is None else jnp.asarray(np.asarray(wave).astype(np.float32)),
+        integration=jnp.arange(number, number + len(dq)),
+        wavelength_um=None if wave is None else jnp.asarray(wave),
         unit=unit,
     )

@@ -1,0 +1,177 @@
+"""From files to products: an exposure through the stages it still needs.
+
+The path of real and of simulated exposures alike: uncal -> rateints -> calints -> crfints -> x1dints -> white light.
+Every stage opens the product of the one before; a product appears whole or not at all, and missing references are
+listed before any pixel is read.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io import images, x1dints
+from uptheramp.calibrate.io.exposure import LEVELS, Exposure, open_exposure
+from uptheramp.calibrate.references import library as references
+from uptheramp.calibrate.settings import Recipe
+from uptheramp.calibrate.state import Rates, Spectra, join
+from uptheramp.calibrate.step import Step
+from uptheramp.calibrate.stream import chunk_size, detector, learned, local, neighbours, split
+
+Progress = Callable[[str, int, int], None]
+SAMPLE = 24  # integrations from which steps learn a reference
+
+
+class Product(NamedTuple):
+    """What a stage leaves: the file and what later stages may want without reading it again."""
+
+    path: Path
+    library: dict[str, Any]
+    groupdq: np.ndarray | None = None  # flags that the slope fit saw
+    spectra: Spectra | None = None
+
+
+def reftypes(steps: Iterable[Step]) -> dict[str, type]:
+    """REFTYPE -> class for everything these steps may take."""
+    return {name: step.reference_class(name) for step in steps for name in step.reftypes()}
+
+
+def load_library(exposure: Exposure, steps: tuple[Step, ...], directory: Path | None) -> dict[str, Any]:
+    """The references that these steps take, from a folder of CRDS-format files.
+
+    Raises
+    ------
+    InputError
+        Naming every missing type at once, before any pixel is read.
+    """
+    classes = reftypes(steps)
+    paths = references.find(directory, exposure.meta, tuple(classes)) if directory else {}
+    missing = sorted(
+        {f"{name} (for {step.name})" for step in steps for name, need in step.reftypes().items() if need} - set()
+        if not paths
+        else {
+            f"{name} (for {step.name})"
+            for step in steps
+            for name, need in step.reftypes().items()
+            if need and name not in paths
+        }
+    )
+    if missing:
+        where = f"in {directory}" if directory else "because no --refs folder was given"
+        raise InputError(
+            f"{exposure.segments[0].path}: no reference file {where} for {', '.join(missing)}; "
+            "add them, give another --refs, or skip the step with --set STEP.skip=true"
+        )
+    return references.load(paths, exposure.meta, classes)
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    """Progress that says nothing."""
+
+
+def stage1(
+    exposure: Exposure, recipe: Recipe, library: Mapping[str, Any], out: Path, progress: Progress = quiet
+) -> Product:
+    """Ramps to rates: write `_rateints` and `_rate`; returns the flags too (bytes, one a sample)."""
+    size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints)
+    known = learned(recipe.stage1, exposure.sample(SAMPLE), library, recipe.params)
+    path = out / f"{exposure.root}_rateints.fits"
+    cards = recipe.cards(1)
+    kept, total = [], _Mean()
+    with images.writer(path, exposure.meta, exposure.int_times, "DN/s", cards) as file:
+        for chunk in detector(recipe.stage1, exposure.chunks(size), known, recipe.params):
+            piece = images.pieces(chunk.rates, chunk.count)
+            file.write(chunk.first, **piece)
+            total.add(piece)
+            kept.append(np.asarray(chunk.groupdq[: chunk.count]))
+            progress("stage 1", chunk.first + chunk.count, exposure.nints)
+    images.write_mean(out / f"{exposure.root}_rate.fits", exposure.meta, total.result(), "DN/s", cards)
+    return Product(path, known, np.concatenate(kept))
+
+
+class _Mean:
+    """Running mean over integrations of the usable values of each pixel."""
+
+    def __init__(self):
+        self.sums: dict[str, Any] = {}
+
+    def add(self, piece: dict[str, np.ndarray]) -> None:
+        good = np.isfinite(piece["SCI"])
+        new = {name: np.where(good, piece[name], 0).sum(0, np.float64) for name in ("SCI", "VAR_POISSON", "VAR_RNOISE")}
+        new["n"] = good.sum(0)
+        new["DQ"] = np.bitwise_and.reduce(piece["DQ"])
+        if not self.sums:
+            self.sums = new
+            return
+        self.sums = {n: self.sums[n] & new[n] if n == "DQ" else self.sums[n] + new[n] for n in new}
+
+    def result(self) -> dict[str, np.ndarray]:
+        n = np.where(self.sums["n"] > 0, self.sums["n"], np.nan)
+        mean = {"SCI": self.sums["SCI"] / n, "DQ": self.sums["DQ"]}
+        mean |= {name: self.sums[name] / n**2 for name in ("VAR_POISSON", "VAR_RNOISE")}
+        mean["ERR"] = np.sqrt(mean["VAR_POISSON"] + mean["VAR_RNOISE"])
+        return mean
+
+
+def stage2(
+    exposure: Exposure, recipe: Recipe, library: Mapping[str, Any], out: Path, progress: Progress = quiet
+) -> Product:
+    """Rates to calibrated images (`_calints`) and spectra (`_x1dints`)."""
+    return _images_to_spectra(exposure, recipe, recipe.stage2, library, out, "calints", progress)
+
+
+def stage3(
+    exposure: Exposure, recipe: Recipe, library: Mapping[str, Any], out: Path, progress: Progress = quiet
+) -> Product:
+    """Calibrated images to images with outliers flagged (`_crfints`) and final spectra (`_x1dints`)."""
+    if exposure.nints < 2:
+        raise InputError(f"{exposure.segments[0].path}: one integration is no time series; Stage 3 needs two or more")
+    steps = split(recipe.stage3, _light_curves())[0]
+    return _images_to_spectra(exposure, recipe, steps, library, out, "crfints", progress)
+
+
+def _light_curves() -> type:
+    from uptheramp.calibrate.state import LightCurves
+
+    return LightCurves
+
+
+def _images_to_spectra(
+    exposure: Exposure,
+    recipe: Recipe,
+    steps: tuple[Step, ...],
+    library: Mapping[str, Any],
+    out: Path,
+    name: str,
+    progress: Progress,
+) -> Product:
+    on_images, on_spectra = split(steps, Spectra)
+    nints = exposure.nints
+    size = chunk_size(1, exposure.meta.shape, nints)
+    known = learned(steps, exposure.rate_sample(SAMPLE), library, recipe.params)
+    path = out / f"{exposure.root}_{name}.fits"
+    stage = LEVELS[name] - 1 if name == "calints" else LEVELS[name]
+    cards = recipe.cards(*range(1, stage + 1))
+    if any(step.halo for step in on_images):
+        chunks = neighbours(on_images, exposure.rates, nints, size, known, recipe.params)
+    else:
+        chunks = local(on_images, exposure.rate_chunks(size), known, recipe.params)
+    spectra, file = [], None
+    try:
+        for first, count, rates in chunks:
+            if file is None:
+                context = images.writer(path, exposure.meta, exposure.int_times, rates.unit, cards, rates.wavelength_um)
+                file = context.__enter__()
+            file.write(first, **images.pieces(rates, count))
+            spectra += local(on_spectra, [(first, count, rates)], known, recipe.params)
+            progress(f"stage {stage}", first + count, nints)
+    except BaseException as error:
+        if file is not None:
+            file.__exit__(type(error), error, None)
+        raise
+    file.__exit__(None, None, None)
+    whole = join(spectra)
+    x1dints.write(out / f"{exposure.root}_x1dints.fits", (whole,), exposure.meta, exposure.int_times, cards)
+    return Product(path, known, spectra=whole)
