@@ -6,6 +6,7 @@ listed before any pixel is read.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +14,15 @@ import numpy as np
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io import images, x1dints
-from uptheramp.calibrate.io.exposure import LEVELS, Exposure, open_exposure
+from uptheramp.calibrate.io.exposure import Exposure
 from uptheramp.calibrate.references import library as references
 from uptheramp.calibrate.settings import Recipe
-from uptheramp.calibrate.state import Rates, Spectra, join
+from uptheramp.calibrate.state import LightCurves, Spectra, join
 from uptheramp.calibrate.step import Step
 from uptheramp.calibrate.stream import chunk_size, detector, learned, local, neighbours, split
 
 Progress = Callable[[str, int, int], None]
+STAGE_OF = {"calints": 2, "crfints": 3}  # the stage that makes a product of images
 SAMPLE = 24  # integrations from which steps learn a reference
 
 
@@ -48,16 +50,8 @@ def load_library(exposure: Exposure, steps: tuple[Step, ...], directory: Path | 
     """
     classes = reftypes(steps)
     paths = references.find(directory, exposure.meta, tuple(classes)) if directory else {}
-    missing = sorted(
-        {f"{name} (for {step.name})" for step in steps for name, need in step.reftypes().items() if need} - set()
-        if not paths
-        else {
-            f"{name} (for {step.name})"
-            for step in steps
-            for name, need in step.reftypes().items()
-            if need and name not in paths
-        }
-    )
+    needed = {name: step.name for step in steps for name, need in step.reftypes().items() if need}
+    missing = [f"{name} (for {step})" for name, step in sorted(needed.items()) if name not in paths]
     if missing:
         where = f"in {directory}" if directory else "because no --refs folder was given"
         raise InputError(
@@ -128,14 +122,8 @@ def stage3(
     """Calibrated images to images with outliers flagged (`_crfints`) and final spectra (`_x1dints`)."""
     if exposure.nints < 2:
         raise InputError(f"{exposure.segments[0].path}: one integration is no time series; Stage 3 needs two or more")
-    steps = split(recipe.stage3, _light_curves())[0]
+    steps = split(recipe.stage3, LightCurves)[0]
     return _images_to_spectra(exposure, recipe, steps, library, out, "crfints", progress)
-
-
-def _light_curves() -> type:
-    from uptheramp.calibrate.state import LightCurves
-
-    return LightCurves
 
 
 def _images_to_spectra(
@@ -152,26 +140,22 @@ def _images_to_spectra(
     size = chunk_size(1, exposure.meta.shape, nints)
     known = learned(steps, exposure.rate_sample(SAMPLE), library, recipe.params)
     path = out / f"{exposure.root}_{name}.fits"
-    stage = LEVELS[name] - 1 if name == "calints" else LEVELS[name]
+    stage = STAGE_OF[name]
     cards = recipe.cards(*range(1, stage + 1))
     if any(step.halo for step in on_images):
         chunks = neighbours(on_images, exposure.rates, nints, size, known, recipe.params)
     else:
         chunks = local(on_images, exposure.rate_chunks(size), known, recipe.params)
     spectra, file = [], None
-    try:
+    with ExitStack() as stack:
         for first, count, rates in chunks:
-            if file is None:
-                context = images.writer(path, exposure.meta, exposure.int_times, rates.unit, cards, rates.wavelength_um)
-                file = context.__enter__()
+            if file is None:  # the unit and wavelengths are known once the first chunk is calibrated
+                file = stack.enter_context(
+                    images.writer(path, exposure.meta, exposure.int_times, rates.unit, cards, rates.wavelength_um)
+                )
             file.write(first, **images.pieces(rates, count))
             spectra += local(on_spectra, [(first, count, rates)], known, recipe.params)
             progress(f"stage {stage}", first + count, nints)
-    except BaseException as error:
-        if file is not None:
-            file.__exit__(type(error), error, None)
-        raise
-    file.__exit__(None, None, None)
     whole = join(spectra)
     x1dints.write(out / f"{exposure.root}_x1dints.fits", (whole,), exposure.meta, exposure.int_times, cards)
     return Product(path, known, spectra=whole)
