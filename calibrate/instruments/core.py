@@ -4,8 +4,8 @@ Nothing here is a pytree: these values pick programs (shapes, patterns, axes), t
 What is long or differentiable on the way to a product (traces, wavelengths, flats) travels as a reference instead;
 the tables below hold the numbers from which the simulator makes such references.
 
-Conventions: corners are 1-based in the DMS science frame; polynomials and tables along the dispersion use 0-based
-subarray pixels; `fast_axis` and `slow_axis` are +-1 (x) or +-2 (y), the sign giving the direction of reading.
+Conventions: corners are 1-based in the DMS science frame; curves along the dispersion and the centre of an image use
+0-based pixels of the mode's first subarray (`lookup.placed` moves them to another); `fast_axis` and `slow_axis` are +-1 (x) or +-2 (y), the sign giving the direction of reading.
 """
 
 from dataclasses import dataclass
@@ -97,6 +97,8 @@ class Subarray(Sourced):
     reference_rows: tuple[int, int] = (0, 0)  # bottom, top
     reference_correction: str = "amplifiers"  # amplifiers | edge_rows | none
     edge_rows: int = 0  # unilluminated rows at bottom and top that stand in for reference pixels
+    gratings: tuple[str, ...] = ()  # those for which the window stands here; empty: all
+    target_px: tuple[float, float] | None = None  # (x, y), 0-based, of an imaged star; None: follows from the corners
 
 
 @dataclass(frozen=True, kw_only=True)
