@@ -1,0 +1,139 @@
+"""EXTRACT1D: the aperture of the extraction and the windows of the background.
+
+Edges across the dispersion are continuous coordinates in which pixel j covers j - 0.5 .. j + 0.5, so the edges 8.5 and
+28.5 take the pixels 9 to 28. They are polynomials of the pixel along the dispersion, lowest power first.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io.meta import ExposureMeta
+
+# the slit by which an official file calls its aperture, where that is not the exposure type
+SLITS = {"NRS_BRIGHTOBJ": "S1600A1"}
+
+
+class Extract1d(eqx.Module):
+    """Edges of the aperture and of the background windows; `dispersion_axis` is 1 along x, 2 along y.
+
+    `background[w, 0]` and `[w, 1]` are the lower and upper edge of window w; `background_order` is the degree (0 or 1)
+    of the polynomial drawn through all windows of a dispersion element.
+    """
+
+    lower: Float[np.ndarray | Array, "coefficient"]
+    upper: Float[np.ndarray | Array, "coefficient"]
+    background: Float[np.ndarray | Array, "window 2 term"]
+    dispersion_axis: int = eqx.field(static=True)
+    background_order: int = eqx.field(static=True, default=0)
+
+    @classmethod
+    def from_file(cls, path: Path, meta: ExposureMeta) -> "Extract1d":
+        """Read the aperture of the first order from the official JSON format (src_coeff, or start and stop pixels)."""
+        try:
+            content = json.loads(Path(path).read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a readable EXTRACT1D file ({error}); it should be JSON") from error
+        aperture = _choose(content.get("apertures", []), meta, path)
+        if str(aperture.get("independent_var", "pixel")).lower() != "pixel":
+            raise InputError(f"{path}: edges as functions of wavelength are not read; give them in pixels")
+        axis = int(aperture.get("dispaxis") or 1)
+        order = int(aperture.get("bkg_order") or 0)
+        if aperture.get("bkg_fit") in ("median", "mean"):
+            order = 0
+        if axis not in (1, 2) or order not in (0, 1):
+            raise InputError(
+                f"{path}: dispaxis {axis}, bkg_order {order}; readable are dispaxis 1, 2 and bkg_order 0, 1"
+            )
+        lower, upper = _edges(aperture, axis, meta, path)
+        windows = _pairs(aperture.get("bkg_coeff") or [], "bkg_coeff", path)
+        terms = max((len(edge) for pair in windows for edge in pair), default=1)
+        background = np.zeros((len(windows), 2, terms))
+        for w, pair in enumerate(windows):
+            for side, edge in enumerate(pair):
+                background[w, side, : len(edge)] = edge
+        return cls(np.asarray(lower, float), np.asarray(upper, float), background, axis, order)
+
+    def to_file(self, path: Path, meta: ExposureMeta) -> None:
+        """Write the official JSON format."""
+        aperture = {
+            "id": "ANY",
+            "region_type": "target",
+            "spectral_order": 1,
+            "dispaxis": self.dispersion_axis,
+            "independent_var": "pixel",
+            "src_coeff": [np.asarray(self.lower).tolist(), np.asarray(self.upper).tolist()],
+            "use_source_posn": False,
+        }
+        if len(self.background):
+            aperture["bkg_coeff"] = np.asarray(self.background).reshape(-1, self.background.shape[-1]).tolist()
+            aperture |= {"bkg_fit": "poly", "bkg_order": self.background_order}
+        content = {
+            "reftype": "EXTRACT1D",
+            "instrument": meta.instrument,
+            "detector": meta.detector,
+            "subarray": meta.subarray,
+            "filter": meta.filter,
+            "telescope": "JWST",
+            "exp_type": meta.exp_type,
+            "author": "uptheramp",
+            "pedigree": "SIMULATED",
+            "descrip": "Simulated EXTRACT1D reference of uptheramp",
+            "useafter": "2022-01-01T00:00:00",
+            "apertures": [aperture],
+        }
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".partial-{path.name}")
+        temporary.write_text(json.dumps(content, indent=1))
+        temporary.rename(path)
+
+    @classmethod
+    def neutral(cls, meta: ExposureMeta) -> "Extract1d":
+        """Every pixel across the shorter side, and no background window."""
+        axis = 1 if meta.x_size >= meta.y_size else 2
+        across = min(meta.shape)
+        return cls(np.array([-0.5]), np.array([across - 0.5]), np.zeros((0, 2, 1)), axis)
+
+
+def _choose(apertures: list[dict[str, Any]], meta: ExposureMeta, path: Path) -> dict[str, Any]:
+    """Find the target aperture of the first order that is meant for this exposure."""
+    names = ("ANY", meta.exp_type, SLITS.get(meta.exp_type, meta.exp_type))
+    found = [
+        a
+        for a in apertures
+        if a.get("id") in names
+        and a.get("region_type", "target") == "target"
+        and a.get("spectral_order", 1) in (1, "ANY")
+    ]
+    if not found:
+        raise InputError(
+            f"{path}: no target aperture with id {' or '.join(sorted(set(names)))}; use a file that has one"
+        )
+    return found[0]
+
+
+def _pairs(polynomials: list[list[float]], key: str, path: Path) -> list[tuple[list[float], list[float]]]:
+    """Lower and upper edges, which alternate in the file."""
+    if len(polynomials) % 2:
+        raise InputError(f"{path}: {key} must alternate lower and upper edges, it has {len(polynomials)} entries")
+    return list(zip(polynomials[::2], polynomials[1::2], strict=True))
+
+
+def _edges(aperture: dict[str, Any], axis: int, meta: ExposureMeta, path: Path) -> tuple[list[float], list[float]]:
+    """Edge polynomials of the target: src_coeff, else inclusive start and stop pixels, narrowed to extract_width."""
+    if aperture.get("src_coeff"):
+        regions = _pairs(aperture["src_coeff"], "src_coeff", path)
+        if len(regions) != 1:
+            raise InputError(f"{path}: src_coeff has {len(regions)} regions; one is read")
+        return regions[0]
+    letter, size = ("y", meta.y_size) if axis == 1 else ("x", meta.x_size)
+    start, stop = aperture.get(f"{letter}start", 0), aperture.get(f"{letter}stop", size - 1)
+    width = aperture.get("extract_width") or stop - start + 1
+    middle = (start + stop) / 2
+    return [middle - width / 2], [middle + width / 2]

@@ -1,0 +1,133 @@
+"""PHOTOM: from counts to physical units, a factor times a response that depends on wavelength."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import numpy as np
+from astropy.io import fits
+from jaxtyping import Array, Float
+
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io.meta import ExposureMeta
+from uptheramp.calibrate.references import base
+
+_METRE = 1e-4  # wavelengths below this are in metres: some NIRSpec tables
+
+
+class Table(NamedTuple):
+    """How an exposure type's official table is laid out."""
+
+    model: str
+    keys: tuple[str, ...]  # columns that pick the row
+    factor: str  # photmj: MJy per DN/s; photmjsr: MJy/sr per DN/s
+    per_micron: bool  # the factor is per micron of dispersion
+
+
+TABLES = {
+    "NRS_BRIGHTOBJ": Table("NrsFsPhotomModel", ("filter", "grating", "slit"), "photmj", False),
+    "NRC_TSGRISM": Table("NrcWfssPhotomModel", ("filter", "pupil", "order"), "photmjsr", True),
+    "MIR_LRS-SLITLESS": Table("MirLrsPhotomModel", ("filter", "subarray"), "photmjsr", False),
+}
+UNITS = {"photmj": "MJy", "photmjsr": "MJy/sr"}
+
+
+class Photom(eqx.Module):
+    """`conversion * response(wavelength)`, in `unit` per DN/s; wavelengths in micron, ascending.
+
+    With `per_micron` the product is still to be divided by the dispersion (micron per pixel), as slitless grisms need.
+    """
+
+    conversion: Float[Array, ""]
+    wavelength_um: Float[Array, "knot"]
+    response: Float[Array, "knot"]
+    unit: str = eqx.field(static=True, default="MJy/sr")
+    per_micron: bool = eqx.field(static=True, default=False)
+
+    @classmethod
+    def from_file(cls, path: Path, meta: ExposureMeta) -> "Photom":
+        """Read the row of the exposure's optical elements; knots that are not finite are dropped."""
+        table = _table(meta, path)
+        with fits.open(path, memmap=False) as hdus:
+            if "PHOTOM" not in hdus:
+                raise InputError(f"{path}: no extension PHOTOM; it is not a photom reference file")
+            header, rows = hdus["PHOTOM"].header, hdus["PHOTOM"].data
+            row = _row(rows, table, meta, path)
+            knots = int(row["nelem"]) if "nelem" in rows.names else len(row["wavelength"])
+            wavelength = np.asarray(row["wavelength"][:knots], np.float64)
+            response = np.asarray(row["relresponse"][:knots], np.float64)
+            conversion = np.float32(row[table.factor])
+        usable = np.isfinite(wavelength) & np.isfinite(response)
+        if not usable.any() or not np.isfinite(conversion):
+            raise InputError(f"{path}: the row for {_wanted(table, meta)} holds no usable conversion")
+        wavelength, response = wavelength[usable], response[usable]
+        order = np.argsort(wavelength)
+        scale = 1e6 if 0 < wavelength.max() < _METRE else 1.0
+        plain = header.get("PHOTUNIT", "").strip() == _unit(table, per_micron=False)
+        return cls(
+            np.asarray(conversion),
+            (wavelength[order] * scale).astype(np.float32),
+            response[order].astype(np.float32),
+            UNITS[table.factor],
+            table.per_micron and not plain,
+        )
+
+    def to_file(self, path: Path, meta: ExposureMeta) -> None:
+        """Write the official table with one row."""
+        from stdatamodels.jwst import datamodels
+
+        table = _table(meta, path)
+        n = len(self.wavelength_um)
+        kinds = {"filter": "S12", "grating": "S15", "slit": "S15", "pupil": "S15", "subarray": "S17", "order": "i2"}
+        dtype = [(key, kinds[key]) for key in table.keys]
+        dtype += [(table.factor, "f4"), ("uncertainty", "f4"), ("nelem", "i2")]
+        dtype += [(name, "f4", (n,)) for name in ("wavelength", "relresponse", "reluncertainty")]
+        wanted = _wanted(table, meta)
+        row = (*wanted.values(), float(self.conversion), 0.0, n)
+        row += (np.asarray(self.wavelength_um), np.asarray(self.response), np.zeros(n, np.float32))
+        with getattr(datamodels, table.model)(phot_table=np.array([row], dtype=dtype)) as model:
+            if table.per_micron:
+                model.phot_unit = _unit(table, per_micron=self.per_micron)
+            base.save(base.describe(model, meta, "PHOTOM", window=False), path)
+
+    @classmethod
+    def neutral(cls, meta: ExposureMeta) -> "Photom":
+        """One at every wavelength, still in DN/s."""
+        return cls(np.float32(1), np.array([0, 100], np.float32), np.ones(2, np.float32), "DN/s")
+
+
+def _table(meta: ExposureMeta, path: Path) -> Table:
+    if meta.exp_type not in TABLES:
+        raise InputError(f"{path}: no photom table is known for {meta.exp_type}; known are {', '.join(TABLES)}")
+    return TABLES[meta.exp_type]
+
+
+def _unit(table: Table, *, per_micron: bool) -> str:
+    """Give the text of PHOTUNIT in slitless tables; files without one are per micron, as the official ones are."""
+    return "MJy micron s / (DN sr)" if per_micron else "MJy s / (DN sr)"
+
+
+def _wanted(table: Table, meta: ExposureMeta) -> dict[str, Any]:
+    """Values of the key columns for this exposure: the first order, and the only slit of bright objects."""
+    known = {"slit": "S1600A1", "order": 1}
+    return {key: known.get(key, getattr(meta, key, None)) for key in table.keys}
+
+
+def _row(rows: Any, table: Table, meta: ExposureMeta, path: Path) -> Any:
+    """Find the row whose key columns match; GENERIC, N/A and ANY match all, but rank lower."""
+    wanted = _wanted(table, meta)
+
+    def rank(row: Any) -> int:
+        exact = 0
+        for key, value in wanted.items():
+            found = row[key].strip().upper() if isinstance(value, str) else int(row[key])
+            if found == value:
+                exact += 1
+            elif found not in ("GENERIC", "N/A", "ANY"):
+                return -1
+        return exact
+
+    ranks = [rank(row) for row in rows]
+    if max(ranks, default=-1) < 0:
+        raise InputError(f"{path}: no row for {wanted}; use a photom file of this mode")
+    return rows[int(np.argmax(ranks))]

@@ -1,0 +1,51 @@
+"""WAVEMAP: the wavelength that falls on each pixel.
+
+It stands in for the optical models (specwcs, distortion, ...) from which the official assign_wcs computes the same map.
+"""
+
+from pathlib import Path
+
+import equinox as eqx
+import numpy as np
+from astropy.io import fits
+from jaxtyping import Array, Float
+
+from uptheramp.calibrate.io.meta import ExposureMeta
+from uptheramp.calibrate.references import base
+
+
+# what tells for which exposures the map is
+KEYS = ("INSTRUME", "DETECTOR", "EXP_TYPE", "FILTER", "PUPIL", "GRATING", "CHANNEL", "MODULE")
+KEYS += ("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2", "FASTAXIS", "SLOWAXIS")
+
+
+class Wavemap(eqx.Module):
+    """Wavelength (micron) of each pixel, NaN where no light of the order falls."""
+
+    wavelength_um: Float[Array, "y x"]
+
+    @classmethod
+    def from_file(cls, path: Path, meta: ExposureMeta) -> "Wavemap":
+        """Read and crop; zero and negative wavelengths, as some maps mark the dark, become NaN."""
+        with fits.open(path, memmap=False) as hdus:
+            data = base.read_plane(hdus, "SCI", meta, path)
+        lit = np.isfinite(data) & (data > 0)
+        return cls(np.where(lit, data, np.float32(np.nan)))
+
+    def to_file(self, path: Path, meta: ExposureMeta) -> None:
+        """Write a FITS image with a CRDS-style header (the official schema is one of oversampled SOSS maps)."""
+        cards = meta.cards()
+        header = fits.Header({"TELESCOP": "JWST", "REFTYPE": "WAVEMAP", "PEDIGREE": "SIMULATED", "AUTHOR": "uptheramp"})
+        header.update({key: cards[key] for key in KEYS if key in cards})
+        image = fits.ImageHDU(np.asarray(self.wavelength_um, np.float32), name="SCI")
+        image.header["BUNIT"] = "um"
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".partial-{path.name}")
+        fits.HDUList([fits.PrimaryHDU(header=header), image]).writeto(temporary, overwrite=True)
+        temporary.rename(path)
+
+    @classmethod
+    def neutral(cls, meta: ExposureMeta) -> "Wavemap":
+        """One micron everywhere: no pixel is marked dark."""
+        return cls(np.ones(meta.shape, np.float32))
