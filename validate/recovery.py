@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from uptheramp.validate.light_curve_records import STATISTICS as LIGHT_CURVE_STATISTICS
 from uptheramp.validate.metrics import depth as d
 from uptheramp.validate.metrics import equivalence as e
 from uptheramp.validate.metrics import intervals as i
@@ -199,12 +200,17 @@ def _per_bin(x: Ensemble) -> PerBin:
     )
 
 
+def alpha_for(modes: int) -> float:
+    """Chance of a false alarm of each test when `modes` modes are judged: depth and light-curve statistics share 1 %."""
+    return i.family_alpha((len(STATISTICS) + len(LIGHT_CURVE_STATISTICS)) * modes)
+
+
 def judge(x: Ensemble, modes: int = 1) -> Recovery:
     """Judge one of `modes` modes: every statistic in the 99 % interval of a perfect pipeline (Bonferroni over modes x
     statistics), and equivalence of the mean bias and of its slope; one failure fails, an open question decides nothing.
     """  # noqa: D205
     errors = np.broadcast_to(x.depth - x.truth, x.depth.shape)
-    alpha = i.family_alpha(len(STATISTICS) * modes)
+    alpha = alpha_for(modes)
     z = d.pulls(x.depth, x.covariance, x.truth)
     records = [
         _chi_square(x, z, alpha),

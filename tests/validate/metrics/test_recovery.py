@@ -5,7 +5,7 @@ import pytest
 
 from uptheramp.validate.metrics import depth, intervals
 from uptheramp.validate.record import FAIL, NOT_DECIDED, PASS
-from uptheramp.validate.recovery import STATISTICS, Ensemble, judge
+from uptheramp.validate.recovery import Ensemble, alpha_for, judge
 
 BINS = 20
 WAVELENGTH = np.linspace(1.0, 5.0, BINS)
@@ -86,7 +86,7 @@ def test_few_seeds_decide_nothing_and_say_how_many_would():
     assert recovery.verdict == NOT_DECIDED
     chi = next(r for r in recovery.records if r.name == "chi_square")
     needed = int(chi.definition.split("S = ")[1].split()[0])
-    low, high = intervals.chi_square_interval(needed, BINS, intervals.family_alpha(len(STATISTICS)))
+    low, high = intervals.chi_square_interval(needed, BINS, alpha_for(1))
     assert 0.09 < (high - low) / 2 < 0.11
 
 

@@ -1,0 +1,71 @@
+"""What the detector saw, before and after: first and last group as read, and the calibrated rate image."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Num
+from matplotlib.axes import Axes
+from matplotlib.colors import AsinhNorm, Normalize
+from matplotlib.figure import Figure
+from numpy import ndarray
+
+from uptheramp.validate.figures import style
+
+MARKED = 2000  # more marks than this would hide the image
+
+
+def _limits(image: ndarray, low: float, high: float) -> tuple[float, float]:
+    finite = image[np.isfinite(image)]
+    if not finite.size:
+        return 0.0, 1.0
+    a, b = (float(v) for v in np.percentile(finite, [low, high]))
+    return (a, b) if b > a else (a, a + 1.0)
+
+
+def _show(figure: Figure, axes: Axes, image: ndarray, norm: Normalize, title: str, unit: str) -> None:
+    drawn = axes.imshow(image, origin="lower", aspect="auto", norm=norm, cmap=style.SEQUENTIAL, interpolation="nearest")
+    axes.set_title(title)
+    axes.grid(visible=False)
+    axes.set_facecolor("#D9DCE1")
+    figure.colorbar(drawn, ax=axes, label=unit, pad=0.01, fraction=0.04)
+
+
+def _mark(axes: Axes, mask: ndarray, colour: str, marker: str, label: str) -> None:
+    rows, columns = np.nonzero(mask)
+    keep = slice(None, None, max(1, len(rows) // MARKED + 1)) if len(rows) > MARKED else slice(None)
+    text = f"{label}: {len(rows)} pixels"
+    axes.scatter(columns[keep], rows[keep], s=9, marker=marker, c=colour, linewidths=0.7, label=text, rasterized=True)
+
+
+@style.styled
+def raw_frame(
+    first_group_dn: Num[ndarray, "y x"],
+    last_group_dn: Num[ndarray, "y x"],
+    rate: Float[ndarray, "y x"],
+    *,
+    saturated: Bool[ndarray, "y x"],
+    flagged: Bool[ndarray, "y x"],
+    dispersion_axis: int = 1,
+    rate_unit: str = "DN/s",
+) -> Figure:
+    """Draw one integration's first and last raw group (DN) and its rate image, dispersion to the right.
+
+    Saturated pixels are marked on the last group, unusable ones on the rate image. The rate is shown on an asinh scale
+    so that the wings of the spectrum and the background are seen together.
+    """
+    turn = np.transpose if dispersion_axis == 2 else np.asarray
+    along, across = ("y", "x") if dispersion_axis == 2 else ("x", "y")
+    first, last, image = turn(first_group_dn), turn(last_group_dn), turn(rate)
+    figure = style.new_figure(10.0, 6.6)
+    panels = figure.subplots(3, 1, sharex=True, sharey=True)
+    _show(figure, panels[0], first, Normalize(*_limits(first, 1, 99.7)), "First group, as read", "DN")
+    _show(figure, panels[1], last, Normalize(*_limits(last, 1, 99.7)), "Last group, as read", "DN")
+    low, high = _limits(image, 1, 99.8)
+    soft = max((high - low) / 50.0, 1e-12)
+    _show(figure, panels[2], image, AsinhNorm(soft, low, high), "Calibrated rate (asinh scale)", rate_unit)
+    _mark(panels[1], turn(saturated), style.MODEL, "x", "saturated")
+    _mark(panels[2], turn(flagged), style.ACCENT, "x", "not used")
+    for axes in panels[1:]:
+        axes.legend(loc="upper right", framealpha=0.85, frameon=True, fontsize=9)
+    for axes in panels:
+        axes.set_ylabel(f"{across} (px)")
+    panels[2].set_xlabel(f"{along}, along the dispersion (px)")
+    return figure
