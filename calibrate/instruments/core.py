@@ -5,7 +5,8 @@ What is long or differentiable on the way to a product (traces, wavelengths, fla
 the tables below hold the numbers from which the simulator makes such references.
 
 Conventions: corners are 1-based in the DMS science frame; curves along the dispersion and the centre of an image use
-0-based pixels of the mode's first subarray (`lookup.placed` moves them to another); `fast_axis` and `slow_axis` are +-1 (x) or +-2 (y), the sign giving the direction of reading.
+0-based pixels of the mode's first subarray (`lookup.placed` moves them to another); `fast_axis` and `slow_axis` are
++-1 (x) or +-2 (y), the sign giving the direction of reading.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Nonlinearity(Sourced):
 
 @dataclass(frozen=True, kw_only=True)
 class OneOverF(Sourced):
-    """Pink noise as spectral densities S(f) = amplitude^2 / f, amplitudes in electrons (rms per e-fold of frequency)."""
+    """Pink noise as spectral densities S(f) = amplitude^2 / f, amplitudes in electrons (rms per e-fold of f)."""
 
     common_e: float  # the same in all outputs
     independent_e: float  # drawn for each output
@@ -195,7 +196,7 @@ class Readout:
 
 
 def readout_of(subarray: Subarray, pattern: ReadPattern, detector: Detector, ngroups: int) -> Readout:
-    """The read-out of an exposure taken with this window and pattern."""
+    """Give the read-out of an exposure taken with this window and pattern."""
     return Readout(
         ngroups=ngroups,
         nframes=pattern.nframes,

@@ -25,7 +25,7 @@ def instruments() -> tuple[Instrument, ...]:
 
 
 def instrument(name: str) -> Instrument:
-    """The instrument of this name (INSTRUME, in any case)."""
+    """Find the instrument of this name (INSTRUME, in any case)."""
     if name.upper() not in NAMES:
         raise InputError(_unknown("instrument", name, NAMES))
     return _load(name.upper())
@@ -37,7 +37,7 @@ def modes() -> tuple[Mode, ...]:
 
 
 def find_mode(name: str) -> tuple[Instrument, Mode]:
-    """The mode that scenarios and the command line call by this name, with its instrument."""
+    """Find the mode that scenarios and the command line call by this name, with its instrument."""
     for i in instruments():
         for mode in i.modes:
             if mode.name == name.lower():
@@ -46,19 +46,19 @@ def find_mode(name: str) -> tuple[Instrument, Mode]:
 
 
 def detector(instrument: Instrument, name: str) -> Detector:
-    """The detector of this name."""
+    """Find the detector of this name."""
     return _named(instrument, "detector", name, instrument.detectors)
 
 
 def pattern(instrument: Instrument, name: str) -> ReadPattern:
-    """The read-out pattern of this name."""
+    """Find the read-out pattern of this name."""
     return _named(instrument, "read-out pattern", name, instrument.patterns)
 
 
 def subarray(
     instrument: Instrument, name: str, detector: str, outputs: int | None = None, grating: str = ""
 ) -> Subarray:
-    """The window of this name on a detector; where it exists more than once, `outputs` and `grating` choose.
+    """Find the window of this name on a detector; where it exists more than once, `outputs` and `grating` choose.
 
     Without `outputs` the first in the table is the usual one; a window that names gratings serves only those.
     """
@@ -73,14 +73,14 @@ def subarray(
 
 
 def window(instrument: Instrument, mode: Mode, name: str = "", outputs: int | None = None) -> Subarray:
-    """The window of a mode: by name, or its default."""
+    """Find the window of a mode: by name, or its default."""
     if name and name not in mode.subarrays:
         raise InputError(_unknown(f"subarray of mode {mode.name}", name, mode.subarrays))
     return subarray(instrument, name or mode.subarrays[0], mode.detector, outputs, mode.grating)
 
 
 def placed(instrument: Instrument, mode: Mode, subarray: Subarray) -> Mode:
-    """The mode with orders and image in the pixels of this window, without the orders that miss it.
+    """Move orders and image of a mode to the pixels of this window, without the orders that miss it.
 
     The tables give them in the mode's first window; a source stays where it is on the detector, so pixels shift by the
     difference of the corners. An imaged star goes to the window's own target where it has one.
@@ -98,7 +98,7 @@ def placed(instrument: Instrument, mode: Mode, subarray: Subarray) -> Mode:
 
 
 def match(meta: ExposureMeta) -> tuple[Instrument, Mode | None, Subarray]:
-    """The table entries of an exposure; no mode where none of ours has its elements.
+    """Find the table entries of an exposure; no mode where none of ours has its elements.
 
     Raises
     ------
