@@ -3,11 +3,14 @@
 A table is read when first asked for. Never imports jax.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
+
+import numpy as np
 
 from uptheramp.calibrate import tables
 from uptheramp.calibrate.errors import InputError
@@ -151,8 +154,10 @@ def _moved(order: Order, along: int, across: int) -> Order:
 
 
 def _meets(trace: Curve, length: int, height: int) -> bool:
-    """Whether any knot of the trace lies in a window of this length along and height across the dispersion."""
-    return any(0 <= x < length and 0 <= y < height for x, y in zip(trace.x, trace.y, strict=True))
+    """Whether the trace enters a window of this length along and height across the dispersion."""
+    x = np.arange(max(0, math.ceil(trace.x[0])), min(length, math.floor(trace.x[-1]) + 1))
+    y = np.interp(x, trace.x, trace.y)
+    return bool(np.any((y >= 0) & (y < height)))
 
 
 def _is(meta: ExposureMeta, mode: Mode) -> bool:
