@@ -61,7 +61,11 @@ CARDS = {
 
 
 def recipe(
-    table: str, family: str, exp_type: str, overrides: Mapping[str, str] | None = None, stages: Iterable[int] = (1, 2, 3)
+    table: str,
+    family: str,
+    exp_type: str,
+    overrides: Mapping[str, str] | None = None,
+    stages: Iterable[int] = (1, 2, 3),
 ) -> Recipe:
     """The recipe of a step table for one kind of exposure.
 

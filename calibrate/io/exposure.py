@@ -3,7 +3,9 @@
 Headers stay here; what the steps see are states (`Ramps`, `Rates`) without them.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,16 +13,18 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.instruments.core import Instrument, Mode, Readout, Subarray
-from uptheramp.calibrate.io import images, uncal
+from uptheramp.calibrate.io import images, uncal, x1dints
 from uptheramp.calibrate.io.meta import ExposureMeta, from_header, readout
 from uptheramp.calibrate.io.times import read_int_times
-from uptheramp.calibrate.state import Ramps, Rates, join, take
+from uptheramp.calibrate.state import Ramps, Rates, Spectra, join, take
 
+AXES = {"uncal": 4, "rateints": 3, "calints": 3, "crfints": 3, "x1dints": 1}  # of what holds the data
 LEVELS = {"uncal": 1, "rateints": 2, "calints": 3, "crfints": 3, "x1dints": 3}  # product -> the stage that takes it
 
 
@@ -114,6 +118,11 @@ class Exposure:
         """Evenly spaced integrations, for steps that learn a reference."""
         return join([(0, 1, self.rates(int(i), 1)) for i in self._picks(size)])
 
+    def spectra(self) -> Spectra:
+        """Spectra of the first order of an x1dints product, across segments."""
+        pieces = [x1dints.read(segment.path, segment.first)[0] for segment in self.segments]
+        return pieces[0] if len(pieces) == 1 else join([(0, len(piece.dq), piece) for piece in pieces])
+
     def _picks(self, size: int) -> np.ndarray:
         return np.unique(np.linspace(0, self.nints - 1, min(size, self.nints)).round().astype(int))
 
@@ -162,20 +171,38 @@ def open_segment(path: Path) -> Segment:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
-        with fits.open(path) as hdus:
-            if "SCI" not in hdus:
-                raise InputError(f"{path}: no extension SCI; it is not an uncal, rateints or calints product")
+        # a truncated file is refused below, in our words
+        with _without_warnings(), path.open("rb") as file, fits.open(file) as hdus:
+            if "SCI" not in hdus and "EXTRACT1D" not in hdus:
+                raise InputError(
+                    f"{path}: no extension SCI or EXTRACT1D; give an uncal, rateints, calints or x1dints file"
+                )
             meta = from_header(hdus[0].header, str(path))
+            if "SCI" not in hdus:
+                return _checked(
+                    Segment(path, meta, "x1dints", read_int_times(hdus, path)), (len(hdus["EXTRACT1D"].data),)
+                )
             sci = hdus["SCI"]
             end = sci.fileinfo()["datLoc"] + abs(sci.header["BITPIX"]) // 8 * int(np.prod(sci.shape, dtype=np.int64))
             if path.stat().st_size < end:
-                raise InputError(f"{path}: the file is truncated ({path.stat().st_size} of {end} bytes); fetch it again")
+                raise InputError(
+                    f"{path}: the file is truncated ({path.stat().st_size} of {end} bytes); fetch it again"
+                )
             level = _level(path, sci.shape, hdus)
             times = read_int_times(hdus, path)
             shape = sci.shape
-    except (OSError, TypeError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a readable FITS file ({error}); it may be truncated or of another kind") from error
+    except (OSError, TypeError, ValueError, LookupError) as error:
+        raise InputError(
+            f"{path}: not a readable FITS file ({error}); it may be truncated or of another kind"
+        ) from error
     return _checked(Segment(path, meta, level, times), shape)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        yield
 
 
 def _level(path: Path, shape: tuple[int, ...], hdus: fits.HDUList) -> str:
@@ -187,12 +214,14 @@ def _level(path: Path, shape: tuple[int, ...], hdus: fits.HDUList) -> str:
         return "uncal"
     if len(shape) == 3 and "VAR_POISSON" in hdus:
         return "calints" if "WAVELENGTH" in hdus else "rateints"
-    raise InputError(f"{path}: neither ramps (4 axes) nor per-integration rates; give an uncal, rateints or calints file")
+    raise InputError(
+        f"{path}: neither ramps (4 axes) nor per-integration rates; give an uncal, rateints or calints file"
+    )
 
 
 def _checked(segment: Segment, shape: tuple[int, ...]) -> Segment:
     path, meta = segment.path, segment.meta
-    axes = 4 if segment.level == "uncal" else 3
+    axes = AXES[segment.level]
     if len(shape) != axes:
         raise InputError(f"{path}: SCI has {len(shape)} axes where a {segment.level} file has {axes}; wrong product?")
     if meta.nints == 0 or shape[0] == 0:
@@ -200,7 +229,9 @@ def _checked(segment: Segment, shape: tuple[int, ...]) -> Segment:
     if meta.ngroups == 0 or (axes == 4 and shape[1] == 0):
         raise InputError(f"{path}: no groups (NGROUPS = {meta.ngroups}); nothing to fit a slope to")
     if shape[-2:] != meta.shape and segment.level == "uncal":
-        raise InputError(f"{path}: SCI is {shape[-2:]} pixels (y, x), the header says {meta.shape}; the file is damaged")
+        raise InputError(
+            f"{path}: SCI is {shape[-2:]} pixels (y, x), the header says {meta.shape}; the file is damaged"
+        )
     if shape[0] != segment.count:
         raise InputError(
             f"{path}: {shape[0]} integrations, but INTSTART..INTEND is {meta.integration_start}..{meta.integration_end}"

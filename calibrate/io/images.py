@@ -80,7 +80,9 @@ def read(path: Path, meta: ExposureMeta, first: int, count: int) -> Rates:
             unit = hdus["SCI"].header.get("BUNIT", "DN/s")
             wave = np.asarray(hdus["WAVELENGTH"].data, np.float32) if "WAVELENGTH" in hdus else None
     except (OSError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: cannot read the images ({error}); the file may be truncated, fetch it again") from error
+        raise InputError(
+            f"{path}: cannot read the images ({error}); the file may be truncated, fetch it again"
+        ) from error
     number = meta.integration_start - 1 + first
     return Rates(
         data=jnp.asarray(planes["SCI"]),

@@ -107,7 +107,6 @@ class ExposureMeta:
         return {KEYWORDS[name]: value for name, value in values.items() if value != ""}
 
 
-
 def from_header(header: Any, path: str) -> ExposureMeta:
     """Build the record from a primary header; `path` is only for the error text.
 

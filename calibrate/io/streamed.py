@@ -83,7 +83,9 @@ class StreamedFile:
                 piece = (piece ^ np.array(1 << (8 * piece.itemsize - 1), dtype)).view(dtype.removeprefix("u"))
             self._maps[name][first : first + len(piece)] = piece
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for array in self._maps.values():
             array.flush()
         self._maps.clear()

@@ -14,11 +14,7 @@ from uptheramp.calibrate.io.meta import ExposureMeta
 
 INT_TIMES = np.dtype(
     [("integration_number", "i4")]
-    + [
-        (f"int_{when}_{scale}", "f8")
-        for scale in ("MJD_UTC", "BJD_TDB")
-        for when in ("start", "mid", "end")
-    ]
+    + [(f"int_{when}_{scale}", "f8") for scale in ("MJD_UTC", "BJD_TDB") for when in ("start", "mid", "end")]
 )
 GROUP = np.dtype(
     [

@@ -77,5 +77,7 @@ def read(path: Path, first: int, count: int) -> np.ndarray:
         with fits.open(path) as hdus:
             data = hdus["SCI"].section[first : first + count]
     except (OSError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: cannot read the ramps ({error}); the file may be truncated, fetch it again") from error
+        raise InputError(
+            f"{path}: cannot read the ramps ({error}); the file may be truncated, fetch it again"
+        ) from error
     return np.ascontiguousarray(data, dtype=np.uint16 if data.dtype.kind in "ui" else np.float32)

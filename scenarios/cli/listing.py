@@ -1,0 +1,34 @@
+"""`uptheramp list`: scenarios, modes, step tables."""
+
+import typer
+
+
+def listing() -> None:
+    """Show the scenarios of the catalogue, the modes of the four instruments, and the step tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from uptheramp.calibrate.instruments.lookup import instruments
+    from uptheramp.scenarios.scenario import catalogue, find
+
+    console = Console()
+    scenarios = Table("scenario", "what", "modes", title="Scenarios", title_justify="left")
+    for name in catalogue():
+        scenario = find(name)
+        scenarios.add_row(name, scenario.summary, "\n".join(block.label for block in scenario.mode))
+    console.print(scenarios)
+    modes = Table(
+        "instrument", "mode", "EXP_TYPE", "detector", "subarrays", "patterns", title="Modes", title_justify="left"
+    )
+    for instrument in instruments():
+        for mode in instrument.modes:
+            modes.add_row(
+                instrument.name,
+                mode.name,
+                mode.exp_type,
+                mode.detector,
+                " ".join(mode.subarrays),
+                " ".join(mode.patterns),
+            )
+    console.print(modes)
+    typer.echo("Step tables: recommended (ours), jwst_3_0 (the official 3.0.0), jwst_2021")
