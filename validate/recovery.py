@@ -201,7 +201,7 @@ def _per_bin(x: Ensemble) -> PerBin:
 
 
 def alpha_for(modes: int) -> float:
-    """Chance of a false alarm of each test when `modes` modes are judged: depth and light-curve statistics share 1 %."""
+    """Chance of a false alarm of each test on `modes` modes: the depth and light-curve statistics share 1 %."""
     return i.family_alpha((len(STATISTICS) + len(LIGHT_CURVE_STATISTICS)) * modes)
 
 

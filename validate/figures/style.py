@@ -56,12 +56,12 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
-    """A figure of its own (no pyplot, no global state) that arranges its panels itself."""
+    """Make a figure of its own (no pyplot, no global state) that arranges its panels itself."""
     return Figure(figsize=(width_in, height_in), layout="constrained")
 
 
 def to_svg(figure: Figure) -> str:
-    """The figure as an SVG element, text drawn as outlines, the same bytes every time."""
+    """Write the figure as an SVG element, text drawn as outlines, the same bytes every time."""
     buffer = StringIO()
     with mpl.rc_context(RC):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -70,7 +70,7 @@ def to_svg(figure: Figure) -> str:
 
 
 def to_png(figure: Figure, dpi: float = 150.0) -> bytes:
-    """The figure as PNG: for images, whose SVG would be large."""
+    """Write the figure as PNG: for images, whose SVG would be large."""
     buffer = BytesIO()
     with mpl.rc_context(RC):
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
