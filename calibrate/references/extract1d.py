@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io.atomic import whole
 from uptheramp.calibrate.io.meta import ExposureMeta
 
 # the slit by which an official file calls its aperture, where that is not the exposure type
@@ -87,11 +88,8 @@ class Extract1d(eqx.Module):
             "useafter": "2022-01-01T00:00:00",
             "apertures": [aperture],
         }
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".partial-{path.name}")
-        temporary.write_text(json.dumps(content, indent=1))
-        temporary.rename(path)
+        with whole(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1))
 
     @classmethod
     def neutral(cls, meta: ExposureMeta) -> "Extract1d":

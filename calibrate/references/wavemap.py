@@ -10,9 +10,9 @@ import numpy as np
 from astropy.io import fits
 from jaxtyping import Array, Float
 
+from uptheramp.calibrate.io.atomic import whole
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import base
-
 
 # what tells for which exposures the map is
 KEYS = ("INSTRUME", "DETECTOR", "EXP_TYPE", "FILTER", "PUPIL", "GRATING", "CHANNEL", "MODULE")
@@ -39,11 +39,8 @@ class Wavemap(eqx.Module):
         header.update({key: cards[key] for key in KEYS if key in cards})
         image = fits.ImageHDU(np.asarray(self.wavelength_um, np.float32), name="SCI")
         image.header["BUNIT"] = "um"
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".partial-{path.name}")
-        fits.HDUList([fits.PrimaryHDU(header=header), image]).writeto(temporary, overwrite=True)
-        temporary.rename(path)
+        with whole(path) as temporary:
+            fits.HDUList([fits.PrimaryHDU(header=header), image]).writeto(temporary, overwrite=True)
 
     @classmethod
     def neutral(cls, meta: ExposureMeta) -> "Wavemap":

@@ -1,0 +1,34 @@
+"""Which pixels count, and multiplying images without letting the others poison sums or gradients."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.state import Rates
+
+
+def usable(state: Rates) -> Bool[Array, "integration y x"]:
+    """Pixels that are finite and not DO_NOT_USE."""
+    return ((state.dq & flags.DO_NOT_USE) == 0) & jnp.isfinite(state.data)
+
+
+def zeroed(image: Float[Array, "..."], good: Bool[Array, "..."]) -> Float[Array, "..."]:
+    """Give the image with 0 (and zero gradient) wherever it is not good or not finite."""
+    return jnp.where(good & jnp.isfinite(image), image, 0)
+
+
+def scale(state: Rates, factor: Float[Array, "y x"]) -> Rates:
+    """Multiply data by `factor` and variances by its square; pixels that are NaN stay NaN, with no gradient."""
+
+    def times(image: Float[Array, "integration y x"], by: Float[Array, "y x"]) -> Float[Array, "integration y x"]:
+        finite = jnp.isfinite(image)
+        return jnp.where(finite, jnp.where(finite, image, 0) * by, jnp.nan)
+
+    planes = (times(state.data, factor), *(times(v, factor**2) for v in variances(state)))
+    return eqx.tree_at(lambda s: (s.data, *variances(s)), state, planes)
+
+
+def variances(state: Rates) -> tuple[Float[Array, "integration y x"], ...]:
+    """List the variances by cause: Poisson, read noise, flat."""
+    return state.var_poisson, state.var_rnoise, state.var_flat

@@ -1,0 +1,31 @@
+"""The light of all wavelengths together, against time."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from uptheramp.calibrate.stage3.combine import combine, points
+from uptheramp.calibrate.state import LightCurves, Spectra
+
+
+def white_light(
+    spectra: Spectra,
+    time: Float[Array, "time"],
+    exposure_s: Float[Array, ""],
+    time_offset_s_per_pixel: Float[Array, "wavelength"],
+    *,
+    min_wavelength: float = -np.inf,
+    max_wavelength: float = np.inf,
+) -> tuple[LightCurves, Float[Array, "channel wavelength"]]:
+    """Sum the flux between two wavelengths (micron, both included): one channel, in the unit of the spectra.
+
+    As the official step, but the light of missing points is restored from the median spectrum. Returns the weights too
+    (1 inside, 0 outside).
+    """
+    wavelength = np.asarray(spectra.wavelength_um, np.float64)
+    inside = (wavelength >= min_wavelength) & (wavelength <= max_wavelength)
+    if not inside.any():
+        raise ValueError(f"no dispersion pixel lies between {min_wavelength} and {max_wavelength} micron")
+    weights = jnp.asarray(inside[None, :], float)
+    edges = jnp.asarray([[wavelength[inside].min(), wavelength[inside].max()]])
+    return combine(points(spectra), weights, edges, time, exposure_s, time_offset_s_per_pixel), weights
