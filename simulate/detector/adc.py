@@ -1,0 +1,29 @@
+"""The converter: whole numbers between 0 and 65535, frame by frame."""
+
+import jax.numpy as jnp
+
+from uptheramp.simulate.effect import Effect
+from uptheramp.simulate.state import Charge, Frames
+
+CEILING_DN = 65535.0
+
+
+def convert(charge: Charge, refs, memory: dict) -> Frames:
+    """Electrons to DN: divide by the gain (no rounding)."""
+    return Frames(charge.electrons / refs.gain, charge.integration, memory)
+
+
+class Adc(Effect):
+    """Round and clip. The mean neither rounds nor clips: it is what the draws average to below the ceiling."""
+
+    name = "adc"
+    random = True
+
+    def draw(self, key, state: Frames, refs, params) -> tuple[Frames, dict]:
+        """clip(round(DN), 0, 65535)."""
+        return Frames(jnp.clip(jnp.round(state.dn), 0, CEILING_DN), state.integration, state.memory), {}
+
+    def covariance(self, state: Frames, refs, params):
+        """Add 1/12 DN^2 to each read for the rounding."""
+        variance = jnp.full_like(state.dn, 1 / 12)
+        return 2 * variance, -variance

@@ -1,0 +1,14 @@
+"""Electrons that come without light."""
+
+from uptheramp.simulate.effect import Effect
+from uptheramp.simulate.state import Illumination
+
+
+class Dark(Effect):
+    """rate + dark."""
+
+    name = "dark"
+
+    def mean(self, state: Illumination, refs, params) -> Illumination:
+        """Add the dark current, e-/s."""
+        return Illumination(state.rate + refs.dark_e_per_s, state.integration)

@@ -1,0 +1,23 @@
+"""White noise of the amplifier chain, drawn afresh at every read."""
+
+import jax.numpy as jnp
+
+from uptheramp.simulate.effect import Effect, normals
+from uptheramp.simulate.state import Frames
+
+
+class ReadNoise(Effect):
+    """Independent normal noise of `read_noise_e` (one read) in every pixel and frame."""
+
+    name = "read_noise"
+    random = True
+
+    def draw(self, key, state: Frames, refs, params) -> tuple[Frames, dict]:
+        """Add sigma / gain times unit normals, DN."""
+        noise = normals(key, state.dn.shape) * (refs.read_noise_e / refs.gain)
+        return Frames(state.dn + noise, state.integration, state.memory), {}
+
+    def covariance(self, state: Frames, refs, params):
+        """Two reads a difference: variance 2 sigma^2, adjoining differences share one read: -sigma^2 (DN^2)."""
+        variance = jnp.broadcast_to((refs.read_noise_e / refs.gain) ** 2, state.dn.shape)
+        return 2 * variance, -variance

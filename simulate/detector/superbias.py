@@ -1,0 +1,29 @@
+"""The level at which a pixel starts: its fixed bias, and the noise of each reset."""
+
+import jax
+import jax.numpy as jnp
+
+from uptheramp.simulate.effect import Effect
+from uptheramp.simulate.state import Frames
+
+
+class Superbias(Effect):
+    """The fixed bias (near IR) or pedestal (MIRI) of each pixel."""
+
+    name = "superbias"
+
+    def mean(self, state: Frames, refs, params) -> Frames:
+        """Add the bias, DN."""
+        return Frames(state.dn + refs.bias_dn, state.integration, state.memory)
+
+
+class Ktc(Effect):
+    """Thermal noise of the reset: one level for a pixel and an integration, sigma = sqrt(k T C) / q."""
+
+    name = "ktc"
+    random = True
+
+    def draw(self, key, state: Frames, refs, params) -> tuple[Frames, dict]:
+        """Add ktc_e / gain times a unit normal to all reads of the integration."""
+        level = jax.random.normal(key, state.dn.shape[1:], jnp.float32) * refs.ktc_e * refs.light / refs.gain
+        return Frames(state.dn + level, state.integration, state.memory), {}

@@ -1,0 +1,209 @@
+"""An exposure to be simulated: of what, with what, how read, with which effects."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.instruments import lookup
+from uptheramp.calibrate.instruments.core import (
+    Detector,
+    Instrument,
+    Mode,
+    Readout,
+    ReadPattern,
+    Subarray,
+    readout_of,
+)
+from uptheramp.calibrate.io.meta import ExposureMeta
+from uptheramp.calibrate.io.times import DAY_S
+from uptheramp.simulate.ramps import chain
+from uptheramp.simulate.ramps.multiaccum import reads_per_integration
+from uptheramp.simulate.scene.planet import Planet
+from uptheramp.simulate.scene.star import Star
+
+START_BJD_TDB = 59787.0  # - 2400000.5 d: a night in July 2022
+TDB_MINUS_UTC_S = 69.184
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One exposure. `compression` divides the orbital period and nothing else; detector clocks stay real.
+
+    `seed` is of the noise; `detector_seed` picks the sensor (flat, bias, bad pixels, ...).
+    """
+
+    instrument: Instrument
+    mode: Mode
+    detector: Detector
+    subarray: Subarray
+    pattern: ReadPattern
+    ngroups: int
+    nints: int
+    start_bjd_tdb: float  # BJD_TDB - 2400000.5 d of the start of the first integration
+    star: Star
+    planet: Planet
+    background_scale: float
+    effects: tuple[str, ...]
+    seed: int
+    detector_seed: int
+    compression: float
+    target: str
+
+    @cached_property
+    def readout(self) -> Readout:
+        """How the exposure is read."""
+        return readout_of(self.subarray, self.pattern, self.detector, self.ngroups)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(y, x) of an image."""
+        return self.subarray.size[::-1]
+
+    @property
+    def reads_per_integration(self) -> int:
+        """Frames clocked in an integration."""
+        return reads_per_integration(self.readout)
+
+    @property
+    def cadence_s(self) -> float:
+        """From the start of an integration to the start of the next."""
+        return (self.reads_per_integration + self.pattern.reset_frames) * self.subarray.frame_time_s
+
+    @property
+    def duration_s(self) -> float:
+        """From the start of the first integration to the end of the last."""
+        return self.nints * self.cadence_s - self.pattern.reset_frames * self.subarray.frame_time_s
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether the outputs read every n-th pixel of a line instead of stripes."""
+        return self.detector.kind == "SiAs"
+
+    @property
+    def start_mjd_utc(self) -> float:
+        """UTC of the start; the light-travel time to the barycentre is left out."""
+        return self.start_bjd_tdb - TDB_MINUS_UTC_S / DAY_S
+
+    @property
+    def orbit_planet(self) -> Planet:
+        """The planet as it moves here, with the period divided by the compression."""
+        return self.planet.compressed(self.compression)
+
+    def int_start(self) -> np.ndarray:
+        """BJD_TDB - 2400000.5 d of the start of each integration."""
+        return self.start_bjd_tdb + np.arange(self.nints) * self.cadence_s / DAY_S
+
+    @cached_property
+    def meta(self) -> ExposureMeta:
+        """The header record of the exposure."""
+        r, s, m = self.readout, self.subarray, self.mode
+        return ExposureMeta(
+            instrument=self.instrument.name,
+            detector=self.detector.name,
+            exp_type=m.exp_type,
+            subarray=s.name,
+            x_start=s.start[0],
+            y_start=s.start[1],
+            x_size=s.size[0],
+            y_size=s.size[1],
+            fast_axis=r.fast_axis,
+            slow_axis=r.slow_axis,
+            pattern=self.pattern.name,
+            nints=self.nints,
+            ngroups=self.ngroups,
+            nframes=r.nframes,
+            groupgap=r.groupgap,
+            frame_divisor=r.frame_divisor,
+            outputs=r.outputs,
+            frame_time_s=s.frame_time_s,
+            group_time_s=r.frames_per_group * s.frame_time_s,
+            start_mjd=self.start_mjd_utc,
+            filter=m.filter,
+            pupil=m.pupil,
+            grating=m.grating,
+            channel=m.channel,
+            module=m.module,
+            target=self.target,
+        )
+
+
+def observe(
+    mode_name: str,
+    *,
+    ngroups: int,
+    nints: int,
+    star: Star,
+    planet: Planet,
+    subarray: str | None = None,
+    pattern: str | None = None,
+    outputs: int | None = None,
+    seed: int = 0,
+    detector_seed: int = 0,
+    effects: tuple[str, ...] | None = None,
+    background_scale: float = 1.0,
+    compression: float | None = 1.0,
+    start_bjd_tdb: float = START_BJD_TDB,
+    target: str = "SIMULATED",
+) -> Observation:
+    """Return an observation of a mode with what its table says for the rest.
+
+    Parameters
+    ----------
+    effects
+        Names of the effects that are on; None for all but those that are off by default (inter-pixel capacitance).
+    compression
+        Divides the orbital period; None chooses it so that T14 is 48 % of the exposure.
+
+    Raises
+    ------
+    InputError
+        For names that do not exist, zero or too many groups, zero integrations, no light to disperse.
+    """
+    instrument, mode = lookup.find_mode(mode_name)
+    window = lookup.window(instrument, mode, subarray or "", outputs)
+    read = lookup.pattern(instrument, pattern or mode.patterns[0])
+    if read.name not in mode.patterns:
+        raise InputError(f"mode {mode.name} is not read with {read.name}; its patterns: {', '.join(mode.patterns)}")
+    _check_counts(ngroups, nints, read)
+    placed = lookup.placed(instrument, mode, window)
+    if not placed.orders:
+        raise InputError(f"mode {mode.name} has no spectrum in {window.name}; choose a spectroscopic mode")
+    on = tuple(n for n in chain.NAMES if n not in chain.OFF_BY_DEFAULT) if effects is None else tuple(effects)
+    unknown = [name for name in on if name not in chain.NAMES]
+    if unknown:
+        raise InputError(f"unknown effects: {', '.join(unknown)}; known: {', '.join(chain.NAMES)}")
+    if background_scale < 0 or (compression is not None and compression <= 0):
+        raise InputError("background_scale must not be negative, compression must be positive")
+    out = Observation(
+        instrument=instrument,
+        mode=placed,
+        detector=lookup.detector(instrument, mode.detector),
+        subarray=window,
+        pattern=read,
+        ngroups=ngroups,
+        nints=nints,
+        start_bjd_tdb=start_bjd_tdb,
+        star=star,
+        planet=planet,
+        background_scale=background_scale,
+        effects=on,
+        seed=seed,
+        detector_seed=detector_seed,
+        compression=1.0 if compression is None else compression,
+        target=target,
+    )
+    middle = start_bjd_tdb + out.duration_s / 2 / DAY_S
+    if planet.t0_bjd_tdb is None:
+        out = replace(out, planet=replace(planet, t0_bjd_tdb=middle))
+    if compression is None:
+        out = replace(out, compression=planet.duration_d * DAY_S / (0.48 * out.duration_s))
+    return out
+
+
+def _check_counts(ngroups: int, nints: int, pattern: ReadPattern) -> None:
+    if ngroups < 1 or nints < 1:
+        raise InputError(f"{ngroups} groups and {nints} integrations: both must be at least 1")
+    if ngroups > pattern.max_groups:
+        raise InputError(f"{ngroups} groups; {pattern.name} allows {pattern.max_groups}")
