@@ -8,37 +8,14 @@ Wavelength-dependent quantities are curves `{ x = [...], y = [...] }`, linear be
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from math import asin, cos, pi, radians, sin, sqrt
 from pathlib import Path
 
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.instruments.core import Curve
+from uptheramp.calibrate.io.times import DAY_S
 from uptheramp.calibrate.tables import load
-
-DAY_S = 86400.0
-
-
-@dataclass(frozen=True)
-class StarBlock:
-    """The star: a blackbody of `teff_k`, or a table of flux density, scaled to a K magnitude."""
-
-    teff_k: float
-    k_mag: float
-    flux_jy: Curve | None = None  # shape only, against micron
-
-
-@dataclass(frozen=True)
-class PlanetBlock:
-    """The planet and its orbit; `t0` is placed in the middle of the exposure."""
-
-    period_d: float
-    a_rs: float
-    inclination_deg: float
-    radius_ratio: Curve
-    u1: Curve
-    u2: Curve
-    eccentricity: float = 0.0
-    omega_deg: float = 90.0
+from uptheramp.simulate.observation import Observation, observe
+from uptheramp.simulate.scene.planet import Planet
+from uptheramp.simulate.scene.star import Star
 
 
 @dataclass(frozen=True)
@@ -68,7 +45,7 @@ class ModeBlock:
     k_mag: float | None = None
     resolving_power: float | None = None
     range_um: tuple[float, float] | None = None
-    effects_off: tuple[str, ...] = ()
+    effects_off: tuple[str, ...] = ()  # names of effects (simulate/detector) that are switched off
     integrations_per_segment: int = 0
 
 
@@ -78,8 +55,8 @@ class Scenario:
 
     name: str
     summary: str
-    star: StarBlock
-    planet: PlanetBlock
+    star: Star
+    planet: Planet
     mode: tuple[ModeBlock, ...]
     reduction: ReductionBlock = ReductionBlock()
     seed: int = 1
@@ -125,11 +102,9 @@ def checked(scenario: Scenario, path: Path) -> Scenario:
         for key, value in (("ngroups", block.ngroups), ("nints", block.nints)):
             if value < 1:
                 raise InputError(f"{path}: mode {label}: {key} is {value}; at least 1 is needed")
-    planet = scenario.planet
-    if min(planet.radius_ratio.y) < 0:
-        raise InputError(f"{path}: planet.radius_ratio is negative; a depth cannot be")
-    if impact(planet) > 1 + max(planet.radius_ratio.y):
-        raise InputError(f"{path}: the planet does not transit (impact parameter {impact(planet):.2f})")
+    deepest = max(scenario.planet.radius_ratio.y)
+    if scenario.planet.impact > 1 + deepest:
+        raise InputError(f"{path}: the planet does not transit (impact parameter {scenario.planet.impact:.2f})")
     return replace(
         scenario, mode=tuple(replace(b, label=label) for b, label in zip(scenario.mode, labels, strict=True))
     )
@@ -152,22 +127,27 @@ def changed(
     return scenario
 
 
-def impact(planet: PlanetBlock) -> float:
-    """Impact parameter at transit, in stellar radii: a cos i (1 - e^2) / (1 + e sin w)."""
-    e, w = planet.eccentricity, radians(planet.omega_deg)
-    return planet.a_rs * cos(radians(planet.inclination_deg)) * (1 - e**2) / (1 + e * sin(w))
-
-
-def transit_duration_d(planet: PlanetBlock) -> float:
-    """First to fourth contact, d (Winn 2010, eqs 14 and 16), with the largest radius ratio."""
-    k, b, e, w = max(planet.radius_ratio.y), impact(planet), planet.eccentricity, radians(planet.omega_deg)
-    inclination = radians(planet.inclination_deg)
-    chord = sqrt((1 + k) ** 2 - b**2) / planet.a_rs / sin(inclination)
-    return planet.period_d / pi * asin(chord) * sqrt(1 - e**2) / (1 + e * sin(w))
-
-
-def compression(block: ModeBlock, planet: PlanetBlock, cadence_s: float) -> float:
-    """How many times faster the orbit runs than the real one (1: real)."""
-    if block.integrations_in_transit == 0:
-        return 1.0
-    return transit_duration_d(planet) * DAY_S / (block.integrations_in_transit * cadence_s)
+def observation_of(scenario: Scenario, block: ModeBlock) -> Observation:
+    """The observation that a mode of the scenario asks for."""
+    planet = scenario.planet
+    plain = observe(
+        block.mode,
+        ngroups=block.ngroups,
+        nints=block.nints,
+        star=scenario.star if block.k_mag is None else replace(scenario.star, k_mag=block.k_mag),
+        planet=planet,
+        subarray=block.subarray or None,
+        pattern=block.pattern or None,
+        outputs=block.outputs or None,
+        seed=scenario.seed,
+        detector_seed=scenario.detector_seed,
+        start_bjd_tdb=scenario.start_bjd_tdb,
+        target=scenario.name.upper(),
+    )
+    faster = (
+        planet.duration_d * DAY_S / (block.integrations_in_transit * plain.cadence_s)
+        if block.integrations_in_transit
+        else 1.0
+    )
+    kept = tuple(name for name in plain.effects if name not in block.effects_off)
+    return replace(plain, compression=faster, effects=kept)

@@ -1,0 +1,61 @@
+"""The noise-free twin: the scenario as its mean, reduced with masks, weights and learned references of the noisy one."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.io.exposure import Exposure
+from uptheramp.calibrate.settings import Recipe
+from uptheramp.calibrate.state import Rates, Spectra, join
+from uptheramp.calibrate.stream import chunk_size, detector, local, masked, split
+from uptheramp.simulate.observation import Observation
+from uptheramp.simulate.ramps.render import Constants, mean_chunk
+
+DECISIONS = ("saturation", "jump", "outlier_detection")  # steps that only set flags, which the twin is given
+
+
+def twin_spectra(
+    observation: Observation,
+    constants: Constants,
+    exposure: Exposure,
+    recipe: Recipe,
+    library: Mapping[str, Any],
+    groupdq: np.ndarray,
+    outliers: Exposure,
+    nonlinearity: bool = True,
+) -> Spectra:
+    """Spectra of the mean exposure.
+
+    `exposure` is the noisy one (for its read-out and times), `groupdq` the flags its slopes were fitted with,
+    `outliers` its crfints product, `library` its references with what was learned from it.
+    """
+    size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints)
+    stage1 = tuple(step for step in recipe.stage1 if step.name not in DECISIONS)
+    on_images, _ = split(recipe.stage2, Spectra)
+    _, on_spectra = split(recipe.stage3, Spectra)
+
+    def ramps():
+        for first in range(0, exposure.nints, size):
+            count = min(size, exposure.nints - first)
+            data = np.asarray(mean_chunk(observation, constants, first, size, nonlinearity))
+            yield first, count, exposure.ramps(data, np.arange(first, first + size), np.arange(size) < count)
+
+    def given(first: int, count: int):
+        return jnp.asarray(groupdq[first : first + count])
+
+    spectra = []
+    for chunk in detector(stage1, masked(ramps(), given), library, recipe.params):
+        ((_, _, rates),) = local(on_images, [(chunk.first, chunk.count, chunk.rates)], library, recipe.params)
+        rates = _with_outliers(rates, outliers.rates(chunk.first, chunk.count).dq)
+        spectra += local(on_spectra, [(chunk.first, chunk.count, rates)], library, recipe.params)
+    return join(spectra)
+
+
+def _with_outliers(rates: Rates, dq: Any) -> Rates:
+    """The flags of the noisy exposure beside the twin's own."""
+    padding = jnp.full((len(rates.dq) - len(dq), *dq.shape[1:]), flags.DO_NOT_USE, dq.dtype)
+    return replace(rates, dq=rates.dq | jnp.concatenate([dq, padding]))
