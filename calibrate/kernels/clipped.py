@@ -1,0 +1,34 @@
+"""Means that leave outliers out."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+MAX_ROUNDS = 50
+
+
+def clipped_mean(
+    x: Float[Array, "... n"], valid: Bool[Array, "... n"], threshold: float
+) -> tuple[Float[Array, "..."], Bool[Array, "..."]]:
+    """Mean over the last axis after removing, until nothing changes, what lies beyond `threshold` standard deviations.
+
+    Returns the mean (0 where nothing is valid) and whether there was anything valid. Which samples are kept is a
+    decision: gradients pass through the mean of the kept ones.
+    """
+    fixed = jax.lax.stop_gradient(x)
+
+    def moments(keep: Bool[Array, "... n"]) -> tuple[Float[Array, "... 1"], Float[Array, "... 1"]]:
+        n = jnp.maximum(keep.sum(-1, keepdims=True), 1).astype(x.dtype)
+        mean = jnp.where(keep, fixed, 0).sum(-1, keepdims=True) / n
+        return mean, jnp.sqrt(jnp.where(keep, (fixed - mean) ** 2, 0).sum(-1, keepdims=True) / n)
+
+    def clip(carry):
+        keep, _, turn = carry
+        mean, deviation = moments(keep)
+        # a constant sample has no outliers, whatever the rounding of its mean
+        new = keep & ((jnp.abs(fixed - mean) <= threshold * deviation) | (deviation == 0))
+        return new, (new != keep).any(), turn + 1
+
+    keep, _, _ = jax.lax.while_loop(lambda c: c[1] & (c[2] < MAX_ROUNDS), clip, (valid, jnp.asarray(True), 0))
+    count = keep.sum(-1)
+    return jnp.where(keep, x, 0).sum(-1) / jnp.maximum(count, 1).astype(x.dtype), count > 0

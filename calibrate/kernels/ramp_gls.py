@@ -1,0 +1,77 @@
+"""Generalised least squares slope of a ramp from its group differences, in closed form.
+
+Groups are evenly spaced and average N frames each. A difference of two groups has the variance 2 B + a T, neighbouring
+ones the covariance -B, others none (Brandt 2024, PASP 136, 045004), with
+
+    B = sigma^2 / N - a delta,    delta = t_frame (N^2 - 1) / (6 N),
+
+a the Poisson variance per second, T the time between groups, sigma the noise of one read. For single frames B = sigma^2.
+Such a matrix C has the solution of C w = a T 1 on a run of n flag-free differences
+
+    w_j = 1 - (q^j + q^(n+1-j)) / (1 + q^(n+1)) = (1 - q^j) (1 - q^(n+1-j)) / (1 + q^(n+1)),    q + 1/q = 2 + a T / B,
+
+so the slope is the weighted mean of all runs and needs no linear solve. The product form is used: it loses no digits
+where q is close to 1 (read noise dominates). q is negative where averaging correlates neighbours positively (B < 0).
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+LEAST_RATIO = 1e-6  # floor of a T over the read variance: below it the weights no longer change
+
+
+def averaging_delay(nframes: int, frame_time_s: Float[Array, ""]) -> Float[Array, ""]:
+    """delta: mean time of a group of averaged frames minus its variance-weighted time, s."""
+    return frame_time_s * ((nframes**2 - 1) / (6 * nframes))
+
+
+def weights(
+    usable: Bool[Array, "difference ..."],
+    poisson_per_s: Float[Array, "..."],
+    read_variance: Float[Array, "..."],
+    spacing_s: Float[Array, ""],
+    delay_s: Float[Array, ""],
+) -> Float[Array, "difference ..."]:
+    """Relative GLS weights of the differences, 0 where not usable.
+
+    `poisson_per_s` is a (variance per second), `read_variance` that of one group (sigma^2 / N), in the same units.
+    """
+    poisson = jnp.maximum(poisson_per_s * spacing_s, LEAST_RATIO * read_variance)
+    b = read_variance - poisson * (delay_s / spacing_s)
+    root = jnp.sqrt(poisson * (4 * b + poisson))
+    q = 2 * b / (2 * b + poisson + root)
+    complement = (poisson + root) / (2 * b + poisson + root)  # 1 - q without cancellation
+    before = _sweep(usable, q, complement)
+    after = _sweep(usable[::-1], q, complement)[::-1]
+    return before * after / (1 + (1 - before) * (1 - after)) / poisson
+
+
+def _sweep(
+    usable: Bool[Array, "difference ..."], q: Float[Array, "..."], complement: Float[Array, "..."]
+) -> Float[Array, "difference ..."]:
+    """1 - q^j with j counted from the start of each run, by e -> (1 - q) + q e; 0 where not usable."""
+
+    def advance(e: Float[Array, "..."], ok: Bool[Array, "..."]):
+        e = jnp.where(ok, complement + q * e, 0)
+        return e, e
+
+    start = jnp.zeros(jnp.broadcast_shapes(usable.shape[1:], q.shape), q.dtype)
+    return jax.lax.scan(advance, start, usable, unroll=min(4, usable.shape[0]))[1]
+
+
+def variances(
+    weight: Float[Array, "difference ..."],
+    poisson_per_s: Float[Array, "..."],
+    read_variance: Float[Array, "..."],
+    spacing_s: Float[Array, ""],
+    delay_s: Float[Array, ""],
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Poisson and read variances of the slope for weights that sum to 1, whether or not they are the best ones.
+
+    w^T C w = a (T sum w^2 - delta S) + sigma^2 / N S, over T^2, with S = sum (w_j - w_{j-1})^2 and zeros at the ends.
+    """
+    steps = jnp.diff(weight, axis=0, prepend=0, append=0)
+    rough = (steps**2).sum(0)
+    poisson = poisson_per_s * (spacing_s * (weight**2).sum(0) - delay_s * rough)
+    return poisson / spacing_s**2, read_variance * rough / spacing_s**2

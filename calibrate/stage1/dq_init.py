@@ -1,0 +1,24 @@
+"""Start the flags from the bad-pixel mask."""
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.kernels.pixels import floating
+from uptheramp.calibrate.references.mask import Mask
+from uptheramp.calibrate.state import Ramps
+from uptheramp.calibrate.step import step
+
+
+class DqInitRefs(eqx.Module):
+    """What dq_init takes from the library."""
+
+    mask: Mask
+
+
+@step(cite="jwst 3.0.0 dq_init")
+def dq_init(state: Ramps, refs: DqInitRefs, params: None) -> tuple[Ramps, None]:
+    """Join the mask to the pixel flags, and its DO_NOT_USE to the flags of every group, so that no ramp is fitted."""
+    unusable = (refs.mask.dq & flags.DO_NOT_USE).astype(jnp.uint8)
+    new = floating(state.data), state.groupdq | unusable, state.pixeldq | refs.mask.dq
+    return eqx.tree_at(lambda s: (s.data, s.groupdq, s.pixeldq), state, new), None

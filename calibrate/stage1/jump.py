@@ -1,0 +1,151 @@
+"""Find cosmic-ray hits in the ramps."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.kernels import grow, order, two_point
+from uptheramp.calibrate.references.gain import Gain
+from uptheramp.calibrate.references.readnoise import ReadNoise
+from uptheramp.calibrate.stage1.learned import DifferenceTemplate
+from uptheramp.calibrate.state import Ramps
+from uptheramp.calibrate.step import step
+
+FEWEST_GROUPS = 3
+SCALE_CLIP = 5.0  # standard deviations beyond which a difference says nothing on the brightness of its integration
+SCALE_PASSES = 2
+
+
+class JumpRefs(eqx.Module):
+    """What jump takes from the library; the template is learned on a sample of the exposure."""
+
+    gain: Gain
+    readnoise: ReadNoise
+    difference_template: DifferenceTemplate | None
+
+
+class JumpParams(eqx.Module):
+    """Names and defaults of the official step.
+
+    `expectation` says what a difference is compared with: "exposure", the median of the pixel over all groups and
+    integrations in hand (official below 100 integrations), or "template", the pixel's median at that group in a sample
+    of the exposure, scaled by the brightness of the integration.
+    """
+
+    rejection_threshold: float | jax.Array = 4.0
+    three_group_rejection_threshold: float | jax.Array = 6.0
+    four_group_rejection_threshold: float | jax.Array = 5.0
+    flag_4_neighbors: bool = eqx.field(static=True, default=True)
+    max_jump_to_flag_neighbors: float | jax.Array = 1000.0
+    min_jump_to_flag_neighbors: float | jax.Array = 10.0
+    min_diffs_single_pass: int = eqx.field(static=True, default=10)
+    expectation: str = eqx.field(static=True, default="exposure")
+
+
+class JumpInfo(eqx.Module):
+    """Differences flagged before neighbours, of those tested."""
+
+    primary: Array
+    tested: Array
+
+
+def differences(state: Ramps) -> tuple[Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
+    """Differences of neighbouring groups (DN) and whether both groups can be used."""
+    bad = (state.groupdq & (flags.DO_NOT_USE | flags.SATURATED)) != 0
+    valid = ~(bad[:, 1:] | bad[:, :-1])
+    return jnp.where(valid, jnp.diff(state.data, axis=1), 0), valid
+
+
+def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> DifferenceTemplate | None:
+    """Median difference of each pixel and group over the integrations of the sample, DN."""
+    if params.expectation != "template" or sample.readout.ngroups < FEWEST_GROUPS:
+        return None
+    return DifferenceTemplate(order.median(*differences(sample)))
+
+
+@step(cite="Anderson & Gordon 2011; jwst 3.0.0 jump", learned="difference_template", learn=learn_differences)
+def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpInfo | None]:
+    """Flag the later group of every difference that stands out by the two-point test JUMP_DET, and, for large jumps,
+    the same group of the four neighbours. Pixels without a gain become NO_GAIN_VALUE | DO_NOT_USE.
+    """
+    if state.readout.ngroups < FEWEST_GROUPS:
+        return state, None
+    state = jax.lax.stop_gradient(state)
+    difference, valid = differences(state)
+    known = refs.gain.data > 0
+    gain = jnp.where(known, refs.gain.data, 1)
+    difference = difference * gain
+    noise_variance = (refs.readnoise.data * gain) ** 2 / state.readout.nframes
+    if refs.difference_template is None:
+        hit, level = _against_exposure(difference, valid, noise_variance, state, params)
+    else:
+        hit, level, valid = _against_template(difference, valid, noise_variance, refs, gain, params)
+    info = JumpInfo(hit.sum(), valid.sum())
+    if params.flag_4_neighbors:
+        size = two_point.ratio(difference, level, noise_variance)
+        large = hit & valid & (size > params.min_jump_to_flag_neighbors) & (size < params.max_jump_to_flag_neighbors)
+        hit = hit | grow.cross(large)
+    usable = (state.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.SATURATED)) == 0
+    groupdq = state.groupdq.at[:, 1:].set(
+        state.groupdq[:, 1:] | jnp.where(hit & usable, flags.JUMP_DET, 0).astype(jnp.uint8)
+    )
+    no_gain = jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
+    return eqx.tree_at(lambda s: (s.groupdq, s.pixeldq), state, (groupdq, state.pixeldq | no_gain)), info
+
+
+def _against_exposure(
+    difference: Float[Array, "integration n y x"],
+    valid: Bool[Array, "integration n y x"],
+    noise_variance: Float[Array, "y x"],
+    state: Ramps,
+    params: JumpParams,
+) -> tuple[Bool[Array, "integration n y x"], Float[Array, "y x"]]:
+    """Hits, and the median difference of each pixel, over all integrations in hand."""
+    n = difference.shape[1]
+    pooled, pooled_valid = (x.reshape(-1, *x.shape[2:]) for x in (difference, valid))
+    level = order.median(pooled, pooled_valid)
+    limits = two_point.Thresholds(
+        params.rejection_threshold, params.four_group_rejection_threshold, params.three_group_rejection_threshold
+    )
+
+    def at_once():
+        return valid & (two_point.ratio(difference, level, noise_variance) > params.rejection_threshold)
+
+    def one_by_one():
+        return two_point.iterative(difference, valid, noise_variance, limits)
+
+    # groups that whole integrations lack do not count; padding is no integration
+    dead = ((state.groupdq & flags.DO_NOT_USE) != 0).all((2, 3))
+    lacking = jnp.where(dead.all(1), 0, dead.sum(1)).max()
+    usable = n + 1 - lacking
+    if n < params.min_diffs_single_pass:
+        hit = one_by_one()
+    else:
+        hit = jax.lax.cond(usable - 1 >= params.min_diffs_single_pass, at_once, one_by_one)
+    return hit & (usable >= FEWEST_GROUPS), level
+
+
+def _against_template(
+    difference: Float[Array, "integration n y x"],
+    valid: Bool[Array, "integration n y x"],
+    noise_variance: Float[Array, "y x"],
+    refs: JumpRefs,
+    gain: Float[Array, "y x"],
+    params: JumpParams,
+) -> tuple[Bool[Array, "integration n y x"], Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
+    """Hits, expected differences, and where there is an expectation."""
+    template = refs.difference_template.data * gain
+    exists = jnp.isfinite(template)
+    template, valid = jnp.where(exists, template, 0), valid & exists
+    spread = two_point.sigma(template, noise_variance)
+    weight = jnp.where(valid & (spread > 0), template / jnp.where(spread > 0, spread, 1) ** 2, 0)
+    norm = (weight * template).sum((1, 2, 3), keepdims=True)
+    scale = jnp.ones_like(norm)
+    for _ in range(SCALE_PASSES):
+        reach = SCALE_CLIP * spread
+        kept = jnp.clip(difference, scale * template - reach, scale * template + reach)
+        scale = jnp.where(norm > 0, (weight * kept).sum((1, 2, 3), keepdims=True) / jnp.where(norm > 0, norm, 1), 1)
+    level = scale * template
+    return valid & (two_point.ratio(difference, level, noise_variance) > params.rejection_threshold), level, valid

@@ -1,0 +1,174 @@
+"""From ramps to rates."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.kernels import order, ramp_gls, ramp_ols
+from uptheramp.calibrate.references.dark import Dark
+from uptheramp.calibrate.references.gain import Gain
+from uptheramp.calibrate.references.readnoise import ReadNoise
+from uptheramp.calibrate.stage1.learned import RateTemplate
+from uptheramp.calibrate.state import Ramps, Rates
+from uptheramp.calibrate.step import step
+
+LARGE_VARIANCE = 1e6  # (DN/s)^2: the official pipeline reports variances above as 0
+LEAST_READ_VARIANCE = 1e-12  # DN^2: keeps weights defined without read noise
+
+
+class RampFitRefs(eqx.Module):
+    """What ramp_fit takes from the library; the template is learned on a sample of the exposure."""
+
+    gain: Gain
+    readnoise: ReadNoise
+    dark: Dark | None
+    rate_template: RateTemplate | None
+
+
+class RampFitParams(eqx.Module):
+    """`algorithm`: "OLS_C", the official segments and weights, or "GLS", generalised least squares over differences.
+
+    `gradient`: "exact" differentiates the GLS weights, "frozen" holds them. `suppress_one_group`: ramps with one good
+    group get no rate.
+    """
+
+    algorithm: str = eqx.field(static=True, default="OLS_C")
+    suppress_one_group: bool = eqx.field(static=True, default=True)
+    gradient: str = eqx.field(static=True, default="exact")
+
+
+def learn_rates(sample: Ramps, refs: RampFitRefs, params: RampFitParams) -> RateTemplate:
+    """Typical rate of each pixel, DN/s.
+
+    For GLS the median over integrations of the mean usable difference, for OLS_C the mean over integrations of the
+    median difference, which is the official rate for the Poisson variance.
+    """
+    if params.algorithm == "OLS_C":
+        return RateTemplate(_official_rate(sample))
+    difference, usable = usable_differences(sample)
+    count = usable.sum(1)
+    mean = jnp.where(usable, difference, 0).sum(1) / jnp.maximum(count, 1)
+    return RateTemplate(order.median(mean, count > 0) / sample.group_time_s.astype(mean.dtype))
+
+
+@step(cite="Brandt 2024; Fixsen et al. 2000; jwst 3.0.0 ramp_fit", learned="rate_template", learn=learn_rates)
+def ramp_fit(state: Ramps, refs: RampFitRefs, params: RampFitParams) -> tuple[Rates, None]:
+    """Fit the slope (DN/s) of every pixel and integration, with its variances by cause.
+
+    Pixels without a usable difference are NaN and DO_NOT_USE, variances 0.
+    """
+    if params.suppress_one_group and state.readout.ngroups > 1:
+        state = eqx.tree_at(lambda s: s.groupdq, state, _suppress_one_group(state.groupdq))
+    known = refs.gain.data > 0
+    gain = jnp.where(known, refs.gain.data, 1)
+    pixeldq = state.pixeldq | jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
+    fit = _ols if params.algorithm == "OLS_C" or state.readout.ngroups == 1 else _gls
+    slope, var_poisson, var_rnoise, fitted = fit(state, refs, params, gain)
+    dq = _combined_flags(state.groupdq, pixeldq, fitted)
+    good = (dq & flags.DO_NOT_USE) == 0
+    zero = jnp.zeros_like(slope)
+    rates = Rates(
+        data=jnp.where(good, slope, jnp.nan),
+        var_poisson=jnp.where(good & (var_poisson < LARGE_VARIANCE), var_poisson, zero),
+        var_rnoise=jnp.where(good & (var_rnoise < LARGE_VARIANCE), var_rnoise, zero),
+        var_flat=zero,
+        dq=dq,
+        integration=state.integration,
+    )
+    return rates, None
+
+
+def usable_differences(state: Ramps) -> tuple[Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
+    """Differences of neighbouring groups (DN) free of flags: both groups good, no jump between them."""
+    lost = (state.groupdq & (flags.DO_NOT_USE | flags.SATURATED)) != 0
+    jumped = (state.groupdq & flags.JUMP_DET) != 0
+    usable = ~(lost[:, 1:] | lost[:, :-1] | jumped[:, 1:])
+    return jnp.where(usable, jnp.diff(state.data, axis=1), 0), usable
+
+
+def _gls(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Array, "y x"]):
+    dtype = state.data.dtype
+    spacing, frame = state.group_time_s.astype(dtype), state.frame_time_s.astype(dtype)
+    delay = ramp_gls.averaging_delay(state.readout.nframes, frame)
+    read = jnp.maximum(refs.readnoise.data**2 / (2 * state.readout.nframes), LEAST_READ_VARIANCE)
+    dark = 0 if refs.dark is None else refs.dark.current / gain**2
+    difference, usable = (jnp.moveaxis(x, 1, 0) for x in usable_differences(state))
+
+    def solve(rate: Float[Array, "... y x"]):
+        poisson = jnp.maximum(rate, 0) / gain + dark  # variance per second, DN^2/s
+        weight = ramp_gls.weights(usable, poisson, read, spacing, delay)
+        weight = jax.lax.stop_gradient(weight) if params.gradient == "frozen" else weight
+        total = weight.sum(0)
+        weight = weight / jnp.where(total > 0, total, 1)
+        return (weight * difference).sum(0) / spacing, weight, poisson
+
+    template = refs.rate_template
+    if template is None:  # two passes on the integration's own rate
+        count = usable.sum(0)
+        rate, _, _ = solve(jax.lax.stop_gradient(difference.sum(0) / (jnp.maximum(count, 1) * spacing)))
+    else:
+        rate = jnp.where(jnp.isfinite(template.data), template.data, 0)
+    slope, weight, poisson = solve(jax.lax.stop_gradient(rate))
+    var_poisson, var_rnoise = ramp_gls.variances(weight, poisson, read, spacing, delay)
+    return slope, var_poisson, var_rnoise, usable.any(0)
+
+
+def _ols(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Array, "y x"]):
+    dtype = state.data.dtype
+    spacing, frame = state.group_time_s.astype(dtype), state.frame_time_s.astype(dtype)
+    groupdq = state.groupdq & ~jnp.uint8(flags.PERSISTENCE)
+    single_read_e = refs.readnoise.data * gain / jnp.sqrt(jnp.asarray(2.0 * state.readout.nframes, dtype))
+    # a ramp of one good group starts at the reset, half a group's frames before its mean
+    lone_time = (
+        spacing
+        if params.suppress_one_group and state.readout.ngroups > 1
+        else 0.5 * (state.readout.nframes + 1) * frame
+    )
+    fit = ramp_ols.fit(
+        jnp.moveaxis(state.data, 1, 0),
+        jnp.moveaxis(groupdq == 0, 1, 0),
+        jnp.moveaxis(groupdq == flags.JUMP_DET, 1, 0),
+        gain,
+        single_read_e,
+        spacing / lone_time,
+    )
+    rate = _official_rate(state) if refs.rate_template is None else refs.rate_template.data
+    dark = 0 if refs.dark is None else refs.dark.current
+    level = jnp.maximum(jnp.where(jnp.isfinite(rate), rate, 0), 0) + dark
+    at_start = (state.groupdq[:, 0] & flags.SATURATED) != 0
+    var_poisson = level / (spacing * gain * fit.poisson_information)
+    var_rnoise = (single_read_e / (spacing * gain)) ** 2 / fit.read_information
+    return fit.slope / spacing, var_poisson, var_rnoise, fit.usable & ~at_start
+
+
+def _official_rate(state: Ramps) -> Float[Array, "y x"]:
+    """Mean over integrations of the median difference (first group's value where there is none), DN/s."""
+    dnu = (state.groupdq & flags.DO_NOT_USE) != 0
+    lost = dnu | ((state.groupdq & flags.SATURATED) != 0)
+    first = jnp.where(lost[:, 0], 0, state.data[:, 0])
+    if state.readout.ngroups == 1:
+        return (first / (0.5 * (state.readout.nframes + 1) * state.frame_time_s)).mean(0).astype(first.dtype)
+    difference, usable = usable_differences(state)
+    middle = order.median(jnp.moveaxis(difference, 1, 0), jnp.moveaxis(usable, 1, 0))
+    rate = jnp.where(usable.any(1), middle, first)
+    real = ~dnu.all((1, 2, 3))  # padding is no integration
+    count = jnp.maximum(real.sum(), 1)
+    return (jnp.where(real[:, None, None], rate, 0).sum(0) / count / state.group_time_s).astype(first.dtype)
+
+
+def _suppress_one_group(groupdq: Array) -> Array:
+    """Ramps with exactly one good group lose it."""
+    alone = ((groupdq & ~jnp.uint8(flags.PERSISTENCE)) == 0).sum(1, keepdims=True) == 1
+    return groupdq | jnp.where(alone, flags.DO_NOT_USE, 0).astype(groupdq.dtype)
+
+
+def _combined_flags(groupdq: Array, pixeldq: Array, fitted: Bool[Array, "integration y x"]) -> Array:
+    """Pixel flags with what happened in the groups: any jump, any saturation, nothing to fit."""
+
+    def any_of(bit: int) -> Array:
+        return jnp.where(((groupdq & bit) != 0).any(1), bit, 0).astype(jnp.uint32)
+
+    dq = pixeldq | any_of(flags.JUMP_DET) | any_of(flags.PERSISTENCE) | any_of(flags.SATURATED)
+    return dq | jnp.where(fitted, 0, flags.DO_NOT_USE).astype(jnp.uint32)

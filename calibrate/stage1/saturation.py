@@ -1,0 +1,92 @@
+"""Flag what is saturated, or at the floor of the converter."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.kernels import grow
+from uptheramp.calibrate.references.saturation import NEVER, Saturation
+from uptheramp.calibrate.references.superbias import Superbias
+from uptheramp.calibrate.state import Ramps
+from uptheramp.calibrate.step import step
+
+
+class SaturationRefs(eqx.Module):
+    """What saturation takes from the library."""
+
+    saturation: Saturation
+    superbias: Superbias | None
+
+
+class SaturationParams(eqx.Module):
+    """`n_pix_grow_sat`: how far flags spread, pixels; `use_readpatt`: look for saturation hidden by averaging."""
+
+    n_pix_grow_sat: int = eqx.field(static=True, default=1)
+    use_readpatt: bool = eqx.field(static=True, default=True)
+
+
+@step(cite="jwst 3.0.0 saturation")
+def saturation(state: Ramps, refs: SaturationRefs, params: SaturationParams) -> tuple[Ramps, None]:
+    """Flag raw groups at or above the threshold, with all later ones, as SATURATED, and their neighbours; groups at or
+    below 0 DN as AD_FLOOR and DO_NOT_USE. Groups of averaged frames that saturated only in part become DO_NOT_USE.
+    """
+    threshold, raw, radius = refs.saturation.data, state.data, params.n_pix_grow_sat
+    saturated = jax.lax.associative_scan(jnp.logical_or, raw >= threshold, axis=1)
+    saturated = grow.box(saturated | _has(state.groupdq, flags.SATURATED), radius)
+    floor = raw <= 0
+    unusable = floor
+    if params.use_readpatt and state.readout.nframes > 1:
+        unusable = unusable | _partly(state, refs, saturated, floor, radius)
+    groupdq = (
+        state.groupdq
+        | jnp.where(saturated, flags.SATURATED, 0).astype(jnp.uint8)
+        | jnp.where(floor, flags.AD_FLOOR, 0).astype(jnp.uint8)
+        | jnp.where(unusable, flags.DO_NOT_USE, 0).astype(jnp.uint8)
+    )
+    pixeldq = state.pixeldq | refs.saturation.dq
+    return eqx.tree_at(lambda s: (s.groupdq, s.pixeldq), state, (groupdq, pixeldq)), None
+
+
+def _has(dq: Array, bit: int) -> Bool[Array, "..."]:
+    return (dq & bit) != 0
+
+
+def _partly(
+    state: Ramps,
+    refs: SaturationRefs,
+    saturated: Bool[Array, "integration group y x"],
+    floor: Bool[Array, "integration group y x"],
+    radius: int,
+) -> Bool[Array, "integration group y x"]:
+    """Groups of averaged frames whose last frames saturated although their mean did not."""
+    n, raw = state.readout.nframes, state.data
+    number = jnp.arange(raw.shape[1], dtype=raw.dtype)[:, None, None]
+    # the mean of a straight ramp that reaches the threshold in the last frame of a group
+    share = (number * n + 0.5 * (n + 1)) / (number * n + n)
+    threshold = refs.saturation.data
+    reached = raw >= jnp.where(threshold >= NEVER, threshold, threshold * share)
+    free = ~saturated & ~floor & ~_has(state.groupdq, flags.DO_NOT_USE)
+    follows = jnp.concatenate([saturated[:, 1:], jnp.zeros_like(saturated[:, :1])], axis=1)
+    partly = grow.box(reached & free & follows, radius)
+    if raw.shape[1] < 3:
+        return partly
+    return partly.at[:, 1].set(partly[:, 1] | _second(raw, refs, saturated, n))
+
+
+def _second(
+    raw: Float[Array, "integration group y x"],
+    refs: SaturationRefs,
+    saturated: Bool[Array, "integration group y x"],
+    nframes: int,
+) -> Bool[Array, "integration y x"]:
+    """Second groups that rise enough for a hit in their last frame, in ramps that would not have saturated by the third
+    group without one, but did.
+    """
+    threshold = refs.saturation.data
+    bias = 0 if refs.superbias is None else refs.superbias.data
+    first = raw[:, 0] - bias
+    expected = first / (0.5 * (nframes + 1)) * (3 * nframes) + bias
+    jumped = raw[:, 1] - raw[:, 0] > (threshold - raw[:, 0]) / nframes
+    return (expected < threshold) & jumped & saturated[:, 2] & ~saturated[:, 1]

@@ -1,0 +1,51 @@
+"""The step tables of Stage 1: which steps, in which order, with which parameters.
+
+`jwst_3_0` is what the official pipeline 3.0.0 runs by default, `jwst_2021` the list required then for time series,
+`recommended` ours. Steps of those lists that are off by default, or that do not apply to time series, are not here.
+"""
+
+from typing import Any
+
+from uptheramp.calibrate.stage1.dark_current import dark_current
+from uptheramp.calibrate.stage1.dq_init import dq_init
+from uptheramp.calibrate.stage1.gain_scale import gain_scale
+from uptheramp.calibrate.stage1.group_scale import group_scale
+from uptheramp.calibrate.stage1.ipc import ipc
+from uptheramp.calibrate.stage1.jump import JumpParams, jump
+from uptheramp.calibrate.stage1.lastframe import lastframe
+from uptheramp.calibrate.stage1.linearity import linearity
+from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, ramp_fit
+from uptheramp.calibrate.stage1.refpix import refpix
+from uptheramp.calibrate.stage1.reset import reset
+from uptheramp.calibrate.stage1.rscd import rscd
+from uptheramp.calibrate.stage1.saturation import saturation
+from uptheramp.calibrate.stage1.superbias import superbias
+from uptheramp.calibrate.step import Step
+
+_HEAD = (group_scale, dq_init, saturation)
+_TAIL = (jump, ramp_fit, gain_scale)
+_NEAR_IR = (*_HEAD, ipc, superbias, refpix, linearity, dark_current, *_TAIL)
+
+TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
+    "recommended": {
+        "near_ir": _NEAR_IR,
+        # no rscd: integrations after the first are alike, and skipping a third of the groups costs photons
+        "mid_ir": (*_HEAD, ipc, lastframe, reset, linearity, dark_current, refpix, *_TAIL),
+    },
+    "jwst_3_0": {
+        "near_ir": _NEAR_IR,
+        "mid_ir": (*_HEAD, ipc, lastframe, reset, linearity, rscd, dark_current, refpix, *_TAIL),
+    },
+    "jwst_2021": {
+        "near_ir": (*_HEAD, superbias, refpix, linearity, dark_current, *_TAIL),
+        "mid_ir": (*_HEAD, linearity, dark_current, refpix, *_TAIL),
+    },
+}
+
+_OFFICIAL: dict[str, Any] = {"jump": JumpParams(), "ramp_fit": RampFitParams()}
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "recommended": {"jump": JumpParams(expectation="template"), "ramp_fit": RampFitParams(algorithm="GLS")},
+    "jwst_3_0": _OFFICIAL,
+    "jwst_2021": _OFFICIAL,
+}
