@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.validate.ensemble import Ensemble
 from uptheramp.validate.record import Record, overall
-from uptheramp.validate.recovery import Ensemble, judge
+from uptheramp.validate.recovery import judge
 
 FORMAT, VERSION = "uptheramp.metrics", 1
 

@@ -8,10 +8,12 @@ from matplotlib.figure import Figure
 
 from uptheramp.validate.figures import style
 from uptheramp.validate.figures.light_curve_2d import light_curve_2d
+from uptheramp.validate.figures.pull_histogram import pull_histogram
 from uptheramp.validate.figures.ramp import ramp
 from uptheramp.validate.figures.raw_frame import raw_frame
 from uptheramp.validate.figures.spectrum import spectrum
 from uptheramp.validate.figures.white_light import white_light
+from uptheramp.validate.metrics.depth import pulls
 from uptheramp.validate.report_types import ModeReport
 
 
@@ -95,7 +97,19 @@ def _ramps(mode: ModeReport) -> list[Picture]:
     ]
 
 
+def _pulls(mode: ModeReport) -> list[Picture]:
+    s = mode.spectrum
+    if s is None or s.truth is None:
+        return []
+    use = np.isfinite(s.depth + s.truth + s.covariance.diagonal())
+    if not use.any():
+        return []
+    z = pulls(s.depth[None, use], s.covariance[None][:, use][:, :, use], s.truth[None, use])
+    caption = "Differences from the truth in units of the stated error, freed of the correlation between bins."
+    return [Picture("Are the errors honest?", caption, svg_uri(pull_histogram(z)))]
+
+
 def pictures(mode: ModeReport) -> tuple[list[Picture], list[Picture]]:
-    """The wide pictures from the result back to the detector, and the small ones (ramps); absent ones are left out."""
+    """Draw the wide pictures, from the result back to the detector, and the small ones (pulls, ramps)."""
     wide = [p for p in (_spectrum(mode), _white_light(mode), _map(mode), _frames(mode)) if p is not None]
-    return wide, _ramps(mode)
+    return wide, _pulls(mode) + _ramps(mode)

@@ -55,7 +55,8 @@ def _row(record: Record) -> str:
         f'<tr><th scope="row">{escape(title)}<small>{escape(what)}</small>'
         f"<details><summary>definition</summary><small><code>{escape(record.name)}</code> v{record.version}: "
         f"{escape(record.definition)}</small></details></th>"
-        f'<td class="num">{escape(value)}</td><td class="num">{escape(limits(record))}{gauge(record)}</td>'
+        f'<td class="num" data-label="value">{escape(value)}</td>'
+        f'<td class="num" data-label="allowed">{escape(limits(record))}{gauge(record)}</td>'
         f"<td>{pill(record.verdict)}</td></tr>"
     )
 

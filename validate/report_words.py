@@ -23,6 +23,7 @@ MEANING = {
     "scatter_ratio_all": ("Scatter over all known noise", "1 is as good as all known noise allows."),
     "beta_quarter": ("Red noise over a quarter transit", "1 is white noise."),
     "beta_full": ("Red noise over a transit", "1 is white noise."),
+    "bins_left_out": ("Bins left out", "Wavelength bins in which nothing usable was recovered."),
     "mid_transit_time": ("Mid-transit time", "Recovered minus true."),
 }
 

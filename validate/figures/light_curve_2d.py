@@ -35,7 +35,7 @@ def light_curve_2d(
     values = values / np.where(level == 0.0, np.nan, level)
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, [1.0, 99.0]) if finite.size else (0.98, 1.01)
-    figure = style.new_figure(10.0, 4.6)
+    figure = style.new_figure(9.0, 4.6)
     axes = figure.subplots()
     mesh = axes.pcolormesh(
         time_h, wavelength, values, shading="nearest", cmap=style.SEQUENTIAL, vmin=low, vmax=high, rasterized=True

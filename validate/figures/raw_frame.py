@@ -25,14 +25,18 @@ def _show(figure: Figure, axes: Axes, image: ndarray, norm: Normalize, title: st
     axes.set_title(title)
     axes.grid(visible=False)
     axes.set_facecolor("#D9DCE1")
-    figure.colorbar(drawn, ax=axes, label=unit, pad=0.01, fraction=0.04)
+    bar = figure.colorbar(drawn, ax=axes, label=unit, pad=0.01, fraction=0.04)
+    if isinstance(norm, AsinhNorm):  # even steps of colour: the usual ticks pile up near zero
+        ticks = norm.inverse(np.linspace(0.0, 1.0, 4))
+        bar.set_ticks(ticks, labels=[f"{v:.3g}" for v in ticks])
+        bar.minorticks_off()
 
 
 def _mark(axes: Axes, mask: ndarray, colour: str, marker: str, label: str) -> None:
     rows, columns = np.nonzero(mask)
-    keep = slice(None, None, max(1, len(rows) // MARKED + 1)) if len(rows) > MARKED else slice(None)
+    keep = slice(None, None, 1 + len(rows) // MARKED)
     text = f"{label}: {len(rows)} pixels"
-    axes.scatter(columns[keep], rows[keep], s=9, marker=marker, c=colour, linewidths=0.7, label=text, rasterized=True)
+    axes.scatter(columns[keep], rows[keep], s=14, marker=marker, c=colour, linewidths=0.9, label=text, rasterized=True)
 
 
 @style.styled
@@ -54,7 +58,7 @@ def raw_frame(
     turn = np.transpose if dispersion_axis == 2 else np.asarray
     along, across = ("y", "x") if dispersion_axis == 2 else ("x", "y")
     first, last, image = turn(first_group_dn), turn(last_group_dn), turn(rate)
-    figure = style.new_figure(10.0, 6.6)
+    figure = style.new_figure(9.0, 6.8)
     panels = figure.subplots(3, 1, sharex=True, sharey=True)
     _show(figure, panels[0], first, Normalize(*_limits(first, 1, 99.7)), "First group, as read", "DN")
     _show(figure, panels[1], last, Normalize(*_limits(last, 1, 99.7)), "Last group, as read", "DN")
@@ -64,7 +68,7 @@ def raw_frame(
     _mark(panels[1], turn(saturated), style.MODEL, "x", "saturated")
     _mark(panels[2], turn(flagged), style.ACCENT, "x", "not used")
     for axes in panels[1:]:
-        axes.legend(loc="upper right", framealpha=0.85, frameon=True, fontsize=9)
+        axes.legend(loc="upper right", framealpha=0.85, frameon=True, fontsize=10.5)
     for axes in panels:
         axes.set_ylabel(f"{across} (px)")
     panels[2].set_xlabel(f"{along}, along the dispersion (px)")

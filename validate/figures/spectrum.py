@@ -32,7 +32,7 @@ def _pulls(axes: Axes, wavelength_um: ndarray, pulls: ndarray) -> None:
     reach = max(3.5, float(np.nanmax(np.abs(pulls))) * 1.15) if np.isfinite(pulls).any() else 3.5
     axes.set_ylim(-reach, reach)
     axes.set_ylabel("Pull (σ)")
-    axes.set_title("Recovered minus true in units of the error; bands: 1 σ and 2 σ", fontsize=10.5)
+    axes.set_title("Recovered minus true in units of the error; bands: 1 σ and 2 σ", fontsize=12.0)
 
 
 @style.styled
@@ -44,7 +44,7 @@ def spectrum(
     truth: Float[ndarray, "bin"] | None = None,
 ) -> Figure:
     """Draw depths (fractions, shown in per cent) with error bars; with a truth, marginal pulls in a panel below."""
-    figure = style.new_figure(10.0, 4.0 if truth is None else 5.8)
+    figure = style.new_figure(9.0, 4.2 if truth is None else 6.0)
     if truth is None:
         top = bottom = figure.subplots()
     else:

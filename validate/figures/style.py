@@ -14,9 +14,9 @@ SEQUENTIAL = "cividis"
 
 RC = {
     "font.family": "DejaVu Sans",
-    "font.size": 11.0,
-    "axes.labelsize": 11.5,
-    "axes.titlesize": 11.5,
+    "font.size": 12.5,
+    "axes.labelsize": 13.0,
+    "axes.titlesize": 13.0,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -31,7 +31,7 @@ RC = {
     "xtick.labelcolor": "#22262B",
     "ytick.labelcolor": "#22262B",
     "legend.frameon": False,
-    "legend.fontsize": 10.0,
+    "legend.fontsize": 11.5,
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "svg.fonttype": "path",

@@ -28,7 +28,7 @@ def white_light(
     """
     residual = (flux - model) * PPM
     rms = float(np.sqrt(np.nanmean(residual**2)))
-    figure = style.new_figure(10.0, 5.4)
+    figure = style.new_figure(9.0, 5.6)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
     top.errorbar(time_h, flux, error, fmt="o", ms=3.5, lw=0.8, color=style.DATA, alpha=0.75, label="data")
     top.plot(time_h, model, color=style.MODEL, lw=2.0, zorder=3, label="fit")
@@ -41,7 +41,7 @@ def white_light(
     if expected_ppm is not None:
         words.append(f"limit {expected_ppm:.0f} ppm")
     words += [f"β({name}) = {value:.2f}" for name, value in (beta or {}).items() if np.isfinite(value)]
-    bottom.set_title("   ".join(words), fontsize=10.5)
+    bottom.set_title("   ".join(words), fontsize=12.0)
     bottom.set_ylabel("Residual (ppm)")
     bottom.set_xlabel("Time from mid-transit (h)")
     return figure

@@ -1,11 +1,15 @@
 """Perfect pipelines keep the limits; planted faults are found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from uptheramp.calibrate.errors import InputError
+from uptheramp.validate.ensemble import Ensemble
 from uptheramp.validate.metrics import depth, intervals
 from uptheramp.validate.record import FAIL, NOT_DECIDED, PASS
-from uptheramp.validate.recovery import Ensemble, alpha_for, judge
+from uptheramp.validate.recovery import alpha_for, judge
 
 BINS = 20
 WAVELENGTH = np.linspace(1.0, 5.0, BINS)
@@ -48,7 +52,7 @@ def test_perfect_pipeline_with_estimated_errors():
     assert sum(r.verdict == FAIL for r in results) <= 2
     without = judge(ensemble(0, 600, residuals=12))
     known = ensemble(0, 600, residuals=12)
-    naive = judge(Ensemble(**{**vars(known), "residuals": None}))
+    naive = judge(replace(known, residuals=None))
     assert verdicts(without)["chi_square"] != FAIL
     assert verdicts(naive)["chi_square"] == FAIL
 
@@ -76,7 +80,7 @@ def test_extra_scatter_of_2_percent_of_the_variance_is_not_a_bias():
 def test_slope_is_found_where_the_mean_is_zero():
     x = ensemble(5, 200)
     tilt = 60e-6 * (WAVELENGTH - np.average(WAVELENGTH, weights=1 / COVARIANCE.diagonal())) / np.ptp(WAVELENGTH)
-    found = verdicts(judge(Ensemble(**{**vars(x), "depth": x.depth + tilt})))
+    found = verdicts(judge(replace(x, depth=x.depth + tilt)))
     assert found["slope_bias"] == FAIL and found["slope_bias_equivalence"] == FAIL
     assert found["mean_bias"] == PASS
 
@@ -124,3 +128,24 @@ def test_smallest_excluded_bias_excludes_what_it_says():
     errors = np.random.default_rng(12).normal(truth, 40e-6, (4000, 16, 1))
     upper = np.array([depth.smallest_excluded_bias(e.mean(0), np.array([10e-6]))[0] for e in errors])
     assert 0.94 < np.mean(upper > truth) < 0.96
+
+
+def test_bins_without_a_depth_are_left_out_and_counted():
+    x = ensemble(13, 30)
+    broken = x.depth.copy()
+    broken[:, 4] = np.nan
+    with_gap = judge(replace(x, depth=broken))
+    keep = np.arange(BINS) != 4
+    without = judge(
+        replace(
+            x,
+            wavelength_um=WAVELENGTH[keep],
+            depth=x.depth[:, keep],
+            covariance=x.covariance[:, keep][:, :, keep],
+            truth=TRUTH[None, keep],
+        )
+    )
+    assert with_gap.records[:-1] == without.records
+    assert with_gap.records[-1].name == "bins_left_out" and with_gap.records[-1].value == 1.0
+    with pytest.raises(InputError, match="planted: no wavelength bin"):
+        judge(replace(x, depth=np.full_like(x.depth, np.nan)))
