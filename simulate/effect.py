@@ -22,7 +22,7 @@ class Effect:
     random: bool = False
 
     def mean(self, state: Any, refs: Any, params: Any) -> Any:
-        """Return the state after the effect, averaged over its realisations; the identity unless a subclass says otherwise."""
+        """Return the state after the effect, averaged over its realisations; the identity by default."""
         return state
 
     def absent(self, state: Any, refs: Any, params: Any) -> Any:

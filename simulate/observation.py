@@ -57,6 +57,11 @@ class Observation:
         return readout_of(self.subarray, self.pattern, self.detector, self.ngroups)
 
     @property
+    def root(self) -> str:
+        """What the names of the exposure's files begin with."""
+        return self.mode.name
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(y, x) of an image."""
         return self.subarray.size[::-1]

@@ -12,7 +12,7 @@ TERMS = 16
 
 
 def expansion(mean: Float[Array, "..."], w: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Return normal asymptotic expansion of the inverse Poisson distribution at the normal deviate w (Giles 2016, TOMS 42)."""
+    """Return the inverse Poisson distribution at the normal deviate w, asymptotically (Giles 2016, TOMS 42)."""
     root = jnp.sqrt(mean)
     w2 = w * w
     first = 1 / 3 + w2 / 6

@@ -116,7 +116,7 @@ def draw_chunk(
 def mean_chunk(
     observation: Observation, constants: Constants, first: int, count: int, nonlinearity: bool = True
 ) -> Float[Array, "integration group y x"]:
-    """Return the noise-free twin of the same integrations, DN; `nonlinearity=False` renders an ideal linear detector."""
+    """Return the noise-free twin of the integrations, DN; `nonlinearity=False` is an ideal linear detector."""
     on = tuple(n for n in observation.effects if nonlinearity or n != "nonlinearity")
     return mean_ramps(constants, np.int64(first), count, on)
 

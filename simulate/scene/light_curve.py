@@ -68,7 +68,6 @@ def mean_flux(
     transit: Transit, start_s: Float[Array, "read"], exposure_s: Float[Array, ""]
 ) -> Float[Array, "read wavelength"]:
     """Mean of the flux over start_s + offset .. start_s + offset + exposure_s, 3-point Gauss-Legendre."""
-    flux = 0.0
-    for node, weight in zip(NODES, WEIGHTS, strict=True):
-        flux = flux + weight / 2 * instantaneous(transit, start_s + (1 + node) / 2 * exposure_s)
-    return flux
+    nodes = (1 + NODES) / 2 * exposure_s
+    flux = instantaneous(transit, (start_s[:, None] + nodes).ravel())
+    return jnp.einsum("rnw,n->rw", flux.reshape(*start_s.shape, len(NODES), -1), jnp.asarray(WEIGHTS / 2))

@@ -1,0 +1,1 @@
+"""What a calibration programme would hand over: reference files in three grades, made from the simulated sensor."""

@@ -1,0 +1,166 @@
+"""Reference files that match a simulated exposure, in three grades.
+
+`oracle` is exactly what the simulator used (for the non-linearity the polynomial fitted to noise-free flat ramps);
+`estimated` is what the calibration programme of `programme.py` measures, noise included; `wrong` is `estimated` with
+stated errors: the non-linearity over-corrected by 20 %, the gain 10 % too high.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.references.dark import Dark
+from uptheramp.calibrate.references.flat import Flat
+from uptheramp.calibrate.references.gain import Gain
+from uptheramp.calibrate.references.ipc import Ipc
+from uptheramp.calibrate.references.linearity import Linearity
+from uptheramp.calibrate.references.mask import Mask
+from uptheramp.calibrate.references.readnoise import ReadNoise
+from uptheramp.calibrate.references.reset import Reset
+from uptheramp.calibrate.references.rscd import Rscd
+from uptheramp.calibrate.references.saturation import Saturation
+from uptheramp.calibrate.references.superbias import Superbias
+from uptheramp.simulate.calibration import linearity, optical, programme
+from uptheramp.simulate.detector import ipc, reset_anomaly
+from uptheramp.simulate.detector.adc import CEILING_DN
+from uptheramp.simulate.observation import Observation
+from uptheramp.simulate.ramps import clock
+from uptheramp.simulate.ramps.render import Constants
+
+GRADES = ("oracle", "estimated", "wrong")
+WRONG_DEFICIT, WRONG_GAIN = 1.2, 1.1
+ADC_MARGIN_DN = 500.0
+
+
+def make(observation: Observation, constants: Constants, grade: str, seed: int = 0) -> dict[str, Any]:
+    """Return the references of one grade, keyed by REFTYPE in lower case; `seed` draws the programme's noise.
+
+    Raises
+    ------
+    InputError
+        For an unknown grade.
+    """
+    if grade not in GRADES:
+        raise InputError(f"unknown grade of references: {grade}; known: {', '.join(GRADES)}")
+    rng = None if grade == "oracle" else np.random.default_rng([observation.detector_seed, seed, 0x63616C])
+    wrong = grade == "wrong"
+    o, c, maps = observation, constants, constants.maps
+    clean = np.zeros(o.shape, np.uint32)
+    bias = programme.averaged_bias(c, rng)
+    gain = _gain(o, c, rng) * (WRONG_GAIN if wrong else 1.0)
+    polynomial, saturated = _linearity(c, bias, gain, rng, WRONG_DEFICIT if wrong else 1.0)
+    mid_ir = o.instrument.step_family == "mid_ir"
+    dark = programme.averaged_dark(c, clock.group_mean_s(o), rng)
+    flat, flat_error = programme.averaged_flat(c, rng)
+    flat_dq = np.where(maps.dead, flags.DO_NOT_USE | flags.NO_FLAT_FIELD, 0).astype(np.uint32)
+    single = np.asarray(maps.read_noise_e / maps.gain)
+    if rng is not None:
+        single = single * np.sqrt(rng.chisquare(programme.NOISE_PAIRS - 1, o.shape) / (programme.NOISE_PAIRS - 1))
+    library = {
+        "mask": Mask(_mask(c)),
+        "saturation": Saturation(_f32(saturated), clean),
+        "linearity": Linearity(_f32(linearity.with_pedestal(polynomial, bias) if mid_ir else polynomial), clean),
+        "dark": Dark(_f32(dark[None]), clean, _f32(maps.dark_e_per_s)),
+        "gain": Gain(_f32(gain), np.float32(1)),
+        "readnoise": ReadNoise(_f32(single * np.sqrt(2))),
+        "flat": Flat(_f32(np.where(maps.dead, 1.0, flat)), _f32(flat_error), flat_dq),
+        "wavemap": optical.wavemap(o, c),
+        "extract1d": optical.extract1d(o),
+    }
+    photom = optical.photom(o, c)
+    if photom is not None:
+        library["photom"] = photom
+    if "ipc" in o.effects:
+        library["ipc"] = Ipc(_f32(_inverse_kernel(maps.ipc_alpha)))
+    if mid_ir:
+        library |= {"reset": Reset(_f32(_reset(o, c, rng)), clean), "rscd": Rscd(0, 0)}
+    else:
+        library["superbias"] = Superbias(_f32(bias), clean)
+    return library
+
+
+def write(
+    observation: Observation,
+    constants: Constants,
+    directory: Path,
+    *,
+    grades: tuple[str, ...] = GRADES,
+    seed: int = 0,
+) -> list[Path]:
+    """Make and write references to `<directory>/references/<grade>/`; return the paths."""
+    paths = []
+    for grade in grades:
+        library = make(observation, constants, grade, seed)
+        paths += save(observation, library, Path(directory) / "references" / grade)
+    return paths
+
+
+def save(observation: Observation, library: dict[str, Any], directory: Path) -> list[Path]:
+    """Write each reference as `<instrument>_<detector>_<reftype>.fits` (or .json) and return the paths."""
+    paths = []
+    for name, reference in library.items():
+        ending = "json" if name == "extract1d" else "fits"
+        root = f"{observation.instrument.name}_{observation.detector.name}_{name}".lower()
+        path = Path(directory) / f"{root}.{ending}"
+        reference.to_file(path, observation.meta)
+        paths.append(path)
+    return paths
+
+
+def _f32(values: Any) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _gain(observation: Observation, constants: Constants, rng: np.random.Generator | None) -> np.ndarray:
+    gain = np.asarray(constants.maps.gain, float)
+    if rng is None:
+        return gain
+    # one error an output: pixels of an output share its amplifier, and true gains differ by output only
+    _, output = np.unique(gain, return_inverse=True)
+    error = programme.GAIN_ERROR * rng.standard_normal(observation.readout.outputs)
+    return gain * (1 + error[output.reshape(gain.shape)])
+
+
+def _linearity(
+    constants: Constants, bias: np.ndarray, gain: np.ndarray, rng: np.random.Generator | None, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients for signals without bias (DN), and the raw level up to which they were fitted."""
+    maps = constants.maps
+    ramp = programme.flat_ramp(constants, rng)
+    well_e = float(maps.well_e)
+    # the ramp is measured in DN: only the simulator's own gain relates it to electrons
+    polynomial = linearity.in_dn(scale * linearity.fit(ramp, well_e), well_e / np.asarray(maps.gain, float))
+    last = ramp.signal[np.searchsorted(ramp.time, linearity.FITTED_FILL)] / maps.gain
+    level = np.minimum(bias + np.nan_to_num(last, nan=CEILING_DN), CEILING_DN - ADC_MARGIN_DN)
+    return polynomial, level
+
+
+def _mask(constants: Constants) -> np.ndarray:
+    maps = constants.maps
+    dq = np.where(maps.light > 0, 0, flags.REFERENCE_PIXEL)
+    dq = dq | np.where(maps.hot, flags.HOT | flags.DO_NOT_USE, 0)
+    dq = dq | np.where(maps.dead, flags.DEAD | flags.DO_NOT_USE, 0)
+    return dq.astype(np.uint32)
+
+
+def _reset(observation: Observation, constants: Constants, rng: np.random.Generator | None) -> np.ndarray:
+    """Anomaly by group, DN; the programme's carries the noise of averaging, which it shares with no dark."""
+    readout, maps = observation.readout, constants.maps
+    first = np.arange(readout.ngroups) * readout.frames_per_group
+    reads = first[:, None] + np.arange(readout.nframes)
+    decay = np.exp(-reads / reset_anomaly.DECAY_READS).mean(1)[:, None, None]
+    anomaly = decay * maps.anomaly_dn
+    if rng is None:
+        return anomaly[None]
+    sigma = maps.read_noise_e / maps.gain / np.sqrt(programme.DARKS * readout.nframes)
+    return (anomaly + rng.standard_normal(anomaly.shape) * sigma)[None]
+
+
+def _inverse_kernel(alpha: np.ndarray) -> np.ndarray:
+    """Deconvolution kernel to second order in alpha: 2 delta - K, on 3 x 3."""
+    identity = np.zeros((3, 3))
+    identity[1, 1] = 1.0
+    return 2 * identity - np.asarray(ipc.kernel(alpha))
