@@ -3,6 +3,7 @@
 from math import ceil
 
 import numpy as np
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from uptheramp.validate.ensemble import Ensemble
