@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -52,7 +53,8 @@ def _slope(image: Float[Array, "y x"], axis: int) -> Float[Array, "y x"]:
     lit = jnp.isfinite(image)
     value = jnp.where(lit, image, 0)
     step = jnp.diff(value, axis=axis)
-    both = jnp.logical_and(*(jnp.split(lit, [n], axis)[part] for n, part in ((-1, 0), (1, 1))))
+    n = image.shape[axis]
+    both = jax.lax.slice_in_dim(lit, 0, n - 1, axis=axis) & jax.lax.slice_in_dim(lit, 1, n, axis=axis)
     first, last = [(1, 0) if k == axis else (0, 0) for k in (0, 1)], [(0, 1) if k == axis else (0, 0) for k in (0, 1)]
     step = jnp.where(both, step, 0)
     total = jnp.pad(step, first) + jnp.pad(step, last)

@@ -13,7 +13,7 @@ def edges_for(
 ) -> Float[np.ndarray, "edge"]:
     """Edges (micron, ascending) of channels that cover the finite wavelengths, by exactly one of the three sizes.
 
-    Channels of one resolving power (`wavelength / full width`) or width are stretched by less than half a channel in all
+    Channels of one resolving power (`wavelength / full width`) or width are stretched by less than half a channel
     to use all the light, then moved to the nearest boundary between dispersion pixels, so that none splits a pixel or
     is empty: where pixels are wider than the channels asked for, channels are single pixels. `pixels` groups that many
     pixels, and a last incomplete group is left out.

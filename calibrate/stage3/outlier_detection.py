@@ -17,7 +17,7 @@ WIDTH = 25
 
 
 class OutlierDetectionParams(eqx.Module):
-    """`snr`: deviation in standard errors beyond which a pixel is an outlier (the first of the official pair of values).
+    """`snr`: deviation in standard errors beyond which a pixel is an outlier (first of the official pair).
 
     `rolling_window_width`: integrations in the running median; the declared halo serves up to the default.
     """

@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.references.extract1d import Extract1d
+from uptheramp.calibrate.stage2.bkg_subtract import BkgSubtractParams, BkgSubtractRefs, bkg_subtract
+from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, Extract1dRefs, extract_1d, learn_profile
+from uptheramp.calibrate.state import Rates
+
+PLAIN = Extract1dParams(background="none")
+
+
+def rates(data, dq=None, wavelength=None):
+    data = np.asarray(data, np.float32)
+    ones = np.ones_like(data)
+    dq = np.zeros(data.shape, np.uint32) if dq is None else dq
+    return Rates(data, 4 * ones, 9 * ones, 25 * ones, dq, np.arange(len(data)), wavelength)
+
+
+def box(lower, upper, axis=1, background=()):
+    windows = np.array(background, float).reshape(-1, 2, 1)
+    return Extract1d(np.atleast_1d(np.array(lower, float)), np.atleast_1d(np.array(upper, float)), windows, axis)
+
+
+def test_edges_take_parts_of_pixels():
+    column = np.array([1.0, 10, 100, 1000, 10000])
+    out, _ = extract_1d(rates(column[None, :, None]), Extract1dRefs(box(0.75, 3.0), None), PLAIN)
+    share = np.array([0, 0.75, 1, 0.5, 0])
+    np.testing.assert_allclose(out.flux, [[share @ column]])
+    np.testing.assert_allclose(out.var_poisson, [[4 * share @ share]])
+    np.testing.assert_allclose(out.var_rnoise, [[9 * share @ share]])
+    np.testing.assert_allclose(out.var_flat, [[25 * share @ share]])
+    np.testing.assert_allclose(out.npixels, [2.25])
+
+
+def test_the_aperture_follows_its_polynomials():
+    data = np.arange(1.0, 41).reshape(1, 8, 5)
+    out, _ = extract_1d(rates(data), Extract1dRefs(box([0.5, 1.0], [1.5, 1.0, 0.0]), None), PLAIN)
+    np.testing.assert_allclose(out.flux[0], [data[0, 1 + p, p] for p in range(5)])
+
+
+def test_apertures_that_cover_all_rows_sum_to_the_columns(made):
+    size = made.state.data.shape[-2 if made.axis == 1 else -1]
+    cuts = [-0.5, 2.3, 6.9, 7.1, size - 0.5]
+    parts = [
+        extract_1d(made.state, Extract1dRefs(box(low, high, made.axis), None), PLAIN)[0]
+        for low, high in zip(cuts[:-1], cuts[1:], strict=True)
+    ]
+    np.testing.assert_allclose(sum(p.flux for p in parts), made.state.data.sum(-2 if made.axis == 1 else -1), rtol=1e-5)
+    assert sum(p.npixels for p in parts) == pytest.approx(size)
+
+
+def test_wavelength_is_the_mean_over_lit_pixels():
+    wavelength = np.float32([[1, np.nan], [2, np.nan], [4, np.nan], [9, 9]])
+    out, _ = extract_1d(rates(np.ones((1, 4, 2)), None, wavelength), Extract1dRefs(box(0.5, 2.5), None), PLAIN)
+    np.testing.assert_array_equal(out.wavelength_um, np.float32([3, np.nan]))
+    np.testing.assert_array_equal(out.dq[0], [0, flags.NON_SCIENCE | flags.DO_NOT_USE])
+
+
+def learned(made):
+    refs = Extract1dRefs(made.library["extract1d"], None)
+    return Extract1dRefs(made.library["extract1d"], learn_profile(made.state, refs, PLAIN))
+
+
+def test_light_on_bad_pixels_is_restored_from_the_profile(made):
+    refs = learned(made)
+    whole, _ = extract_1d(made.state, refs, PLAIN)
+    holed, _ = extract_1d(made.flagged((2, 7, 4), (2, 9, 4), (3, 6, 8)), refs, PLAIN)
+    lost, _ = extract_1d(made.flagged((2, 7, 4)), refs, Extract1dParams(background="none", missing="omit"))
+    assert abs(holed.flux[2, 4] - whole.flux[2, 4]) < 5 * whole.err[2, 4]
+    assert whole.flux[2, 4] - lost.flux[2, 4] > 50 * whole.err[2, 4]
+    assert holed.err[2, 4] > 1.3 * whole.err[2, 4]
+    expected = np.zeros(whole.dq.shape, np.uint32)
+    expected[2, 4] = expected[3, 8] = flags.FLUX_ESTIMATED
+    np.testing.assert_array_equal(np.asarray(holed.dq) & flags.FLUX_ESTIMATED, expected)
+
+
+def test_restored_light_is_unbiased_when_the_flux_changes(made):
+    """With noiseless light, any bad pixel, and any brightness of the element, the restored flux is exact."""
+    refs = replace(learned(made), profile=replace(learned(made).profile, data=made.clean))
+    dimmed = replace(made.state, data=np.stack([made.clean, 0.8 * made.clean]).astype(np.float32))
+    dimmed = Rates(dimmed.data, *(np.ones_like(dimmed.data),) * 3, np.zeros(dimmed.data.shape, np.uint32), np.arange(2))
+    whole, _ = extract_1d(dimmed, refs, PLAIN)
+    dq = dimmed.dq.copy()
+    dq[(1, 8, 3) if made.axis == 1 else (1, 3, 8)] = flags.DO_NOT_USE
+    holed, _ = extract_1d(replace(dimmed, dq=dq), refs, PLAIN)
+    np.testing.assert_allclose(holed.flux, whole.flux, rtol=1e-5)
+
+
+def test_a_pixel_that_is_always_bad_leaves_every_integration_alike(made):
+    state = made.flagged(*((i, 7, 4) for i in range(6)))
+    refs = Extract1dRefs(made.library["extract1d"], learn_profile(state, None, PLAIN))
+    out, _ = extract_1d(state, refs, PLAIN)
+    assert np.all(np.asarray(out.dq) == 0) or np.all(np.asarray(out.dq) & flags.FLUX_ESTIMATED == 0)
+    assert np.std(np.asarray(out.flux)[:, 4]) < 3 * np.mean(out.err[:, 4])
+
+
+def test_elements_without_enough_light_are_not_used(made):
+    refs = learned(made)
+    some = [(1, cross, 2) for cross in (6, 7, 8, 9)]
+    every = [(2, cross, 5) for cross in range(16)]
+    out, _ = extract_1d(made.flagged(*some, *every), refs, PLAIN)
+    unused = np.zeros(out.dq.shape, bool)
+    unused[1, 2] = unused[2, 5] = True
+    np.testing.assert_array_equal(np.isnan(out.flux), unused)
+    np.testing.assert_array_equal((np.asarray(out.dq) & flags.DO_NOT_USE) != 0, unused)
+
+
+def test_subtracting_here_equals_subtracting_before(made):
+    refs = Extract1dRefs(made.library["extract1d"], None)
+    here, _ = extract_1d(made.state, refs, Extract1dParams(background="subtract"))
+    before, _ = bkg_subtract(made.state, BkgSubtractRefs(made.library["extract1d"]), BkgSubtractParams())
+    later, _ = extract_1d(before, refs, Extract1dParams(background="removed"))
+    np.testing.assert_allclose(here.flux, later.flux, atol=2e-3)
+    np.testing.assert_allclose(here.var_rnoise, later.var_rnoise, rtol=1e-5)
+    plain, _ = extract_1d(made.state, refs, PLAIN)
+    np.testing.assert_allclose(plain.flux - here.flux, here.background, atol=2e-3)
+
+
+def test_errors_say_how_much_repeated_spectra_scatter():
+    """The background's error is common to the aperture: per-pixel sums would understate it."""
+    rng = np.random.default_rng(11)
+    n = 400
+    data = rng.normal(5, np.sqrt(13), (n, 24, 20))
+    state = replace(rates(data), var_flat=np.zeros((n, 24, 20), np.float32))
+    aperture = box(6.3, 16.2, background=[[-0.5, 3.5], [19.5, 23.5]])
+    before, _ = bkg_subtract(state, BkgSubtractRefs(aperture), BkgSubtractParams(sigma=20.0))
+    out, _ = extract_1d(before, Extract1dRefs(aperture, None), Extract1dParams(sigma=20.0))
+    ratio = np.std(out.flux) / np.sqrt(np.mean(np.asarray(out.err) ** 2))
+    assert abs(ratio - 1) < 4 / np.sqrt(2 * n * 20)
+    own, _ = extract_1d(before, Extract1dRefs(aperture, None), PLAIN)
+    assert np.std(out.flux) / np.mean(own.err) > 1.3

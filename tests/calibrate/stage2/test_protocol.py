@@ -1,0 +1,146 @@
+"""What every step promises: pure, structure kept, jit = eager, chunks = whole, finite and right gradients."""
+
+import copy
+from dataclasses import fields, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from uptheramp.calibrate import gradient, pipeline
+from uptheramp.calibrate.references.extract1d import Extract1d
+from uptheramp.calibrate.references.flat import Flat
+from uptheramp.calibrate.references.photom import Photom
+from uptheramp.calibrate.stage2.table import DEFAULTS, EXP_TYPES, TABLES
+from uptheramp.calibrate.state import Rates, Spectra
+
+NAMES = tuple(TABLES)
+
+
+def learned(made, name, state=None):
+    steps = TABLES[name][EXP_TYPES[0]]
+    state = made.state if state is None else state
+    return steps, pipeline.learn(steps, state, made.library, DEFAULTS[name]), DEFAULTS[name]
+
+
+def cut(state, first, last):
+    per_integration = {
+        f.name: getattr(state, f.name)[first:last] for f in fields(state) if f.name not in ("unit", "wavelength_um")
+    }
+    return replace(state, **per_integration)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pure_jitted_and_float32(made, same, name):
+    state = made.flagged((0, 7, 3), (4, 1, 2))
+    steps, library, params = learned(made, name, state)
+    before = copy.deepcopy((state, library))
+    eager, _ = pipeline.run(steps, state, library, params)
+    jitted, _ = pipeline.compiled(steps, state, library, params)
+    same((state, library), before)
+    same(jitted, eager, rtol=2e-6)
+    assert isinstance(eager, Spectra)
+    floats = [leaf.dtype for leaf in jax.tree.leaves(eager) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    assert set(floats) == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chunks_equal_the_whole(made, same, name):
+    steps, library, params = learned(made, name)
+    whole, _ = pipeline.run(steps, made.state, library, params)
+    parts = [pipeline.run(steps, cut(made.state, *at), library, params)[0] for at in ((0, 2), (2, 6))]
+    per_integration = ("flux", "var_poisson", "var_rnoise", "var_flat", "background", "dq", "integration")
+    for field in per_integration:
+        joined = np.concatenate([getattr(part, field) for part in parts])
+        same(joined, np.asarray(getattr(whole, field)), rtol=1e-6)
+
+
+def test_image_steps_keep_the_structure(made):
+    steps, library, params = learned(made, "recommended")
+    state = made.state
+    for step in steps[:-1]:
+        after, _ = step(state, step.select(library), pipeline.params_of(step, params))
+        assert isinstance(after, Rates)
+        assert (after.data.shape, after.data.dtype) == (state.data.shape, state.data.dtype)
+        assert (after.dq.shape, after.dq.dtype) == (state.dq.shape, state.dq.dtype)
+        state = after
+
+
+def test_neutral_references_change_nothing(made, same):
+    shape = made.state.data.shape[-2:]
+    meta = type("Meta", (), {"shape": shape, "x_size": shape[1], "y_size": shape[0]})
+    flat_field, bkg_subtract, photom = TABLES["recommended"][EXP_TYPES[0]][1:4]
+    state = replace(made.state, wavelength_um=made.library["wavemap"].wavelength_um)
+    neutral = {"flat": Flat.neutral(meta), "photom": Photom.neutral(meta), "extract1d": Extract1d.neutral(meta)}
+    for step in (flat_field, bkg_subtract, photom):
+        after, _ = step(state, step.select(neutral), pipeline.params_of(step, {}))
+        same(jax.tree.map(np.asarray, after), state)
+
+
+def target(steps, state, library, params):
+    """A scalar of the spectra that weighs each element differently."""
+    spectra, _ = pipeline.run(steps, state, library, params)
+    tilt = 1 + 0.1 * np.arange(spectra.flux.size).reshape(spectra.flux.shape)
+    planes = (spectra.flux, spectra.var_poisson, spectra.var_rnoise, spectra.var_flat)
+    return sum(jnp.sum(jnp.where(jnp.isfinite(p), p, 0) * tilt) for p in planes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_finite_with_flagged_pixels(made, name):
+    every = [(2, cross, 5) for cross in range(16)]
+    state = made.flagged((0, 7, 3), (4, 1, 2), *every)
+    library = dict(made.library)
+    flat = library["flat"]
+    library["flat"] = replace(
+        flat, dq=np.where(np.arange(flat.dq.size).reshape(flat.dq.shape) == 37, 1, 0).astype("u4")
+    )
+    wavelength = library["wavemap"].wavelength_um.copy()
+    wavelength[(slice(None), 0) if made.axis == 1 else (0, slice(None))] = np.nan
+    library["wavemap"] = replace(library["wavemap"], wavelength_um=wavelength)
+    library["photom"] = replace(library["photom"], per_micron=True)
+    steps, params = TABLES[name][EXP_TYPES[0]], DEFAULTS[name]
+    library = pipeline.learn(steps, state, library, params)
+
+    def of(trees):
+        return target(steps, *trees, params)
+
+    value, grads = gradient.value_and_grad(of)((state, library))
+    assert np.isfinite(value)
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(grads)]
+    assert all(np.all(np.isfinite(leaf)) for leaf in leaves)
+    assert sum(np.any(leaf != 0) for leaf in leaves) >= 9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_equal_finite_differences(made64, name):
+    made = made64
+    state = made.flagged((0, 7, 3))
+    steps, library, params = learned(made, name, state)
+    paths = {
+        "data": lambda t, v: (replace(t[0], data=v), t[1]),
+        "flat": lambda t, v: (t[0], t[1] | {"flat": replace(t[1]["flat"], data=v)}),
+        "conversion": lambda t, v: (t[0], t[1] | {"photom": replace(t[1]["photom"], conversion=v)}),
+        "response": lambda t, v: (t[0], t[1] | {"photom": replace(t[1]["photom"], response=v)}),
+        "lower": lambda t, v: (t[0], t[1] | {"extract1d": replace(t[1]["extract1d"], lower=v)}),
+    }
+    starts = {
+        "data": state.data,
+        "flat": library["flat"].data,
+        "conversion": library["photom"].conversion,
+        "response": library["photom"].response,
+        "lower": library["extract1d"].lower,
+    }
+    rng = np.random.default_rng(5)
+    for path, put in paths.items():
+        value = np.asarray(starts[path])
+        direction = rng.normal(size=value.shape)
+
+        def along(t, put=put, value=value, direction=direction):
+            return target(steps, *put((state, library), value + t * direction), params)
+
+        along = jax.jit(along)
+        h = 1e-6
+        numerical = (along(h) - along(-h)) / (2 * h)
+        assert abs(float(numerical)) > 1e-3
+        assert float(jax.grad(along)(0.0)) == pytest.approx(float(numerical), rel=2e-6)
