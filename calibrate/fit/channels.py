@@ -1,0 +1,132 @@
+"""Fits of the channels with orbit and mid-time held from the white light curve: one depth per channel."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from uptheramp.calibrate.fit import curve
+from uptheramp.calibrate.fit.orbit import orbit_of, separation
+from uptheramp.calibrate.fit.system import System
+from uptheramp.calibrate.fit.transit import DAY_S, exposure_times
+from uptheramp.calibrate.fit.white import (
+    WhiteFit,
+    free_parameters,
+    masked_median,
+    orbit_from,
+    prior_vector,
+    signal,
+    start_vector,
+)
+from uptheramp.calibrate.state import LightCurves
+
+
+class ChannelFit(eqx.Module):
+    """The fits of all channels, in units of each one's median flux; leaves of `curve` have a leading channel axis."""
+
+    curve: curve.CurveFit
+    timing: Float[Array, "channel time"]  # d(model)/d(t0), per day, at the best fit
+    free: tuple[int, ...] = eqx.field(static=True)
+
+    @property
+    def depth(self) -> Float[Array, "channel"]:
+        """(rp/R*)^2, or Fp/F* for an eclipse."""
+        return self.curve.parameters[:, curve.DEPTH]
+
+    @property
+    def depth_error(self) -> Float[Array, "channel"]:
+        """Marginal standard errors from the scatter of the residuals (n - p)."""
+        return jnp.sqrt(self.curve.covariance[:, 0, 0])
+
+    @property
+    def depth_response(self) -> Float[Array, "channel time"]:
+        """d(depth)/d(relative flux): the linear response h of each depth to each point; 0 at unused points."""
+        return self.curve.response[:, 0]
+
+    @property
+    def residuals(self) -> Float[Array, "channel time"]:
+        """Relative flux minus model; NaN where unused."""
+        return self.curve.residuals
+
+    @property
+    def converged(self) -> Bool[Array, "channel"]:
+        """Which fits ended at an optimum with a finite covariance."""
+        return self.curve.converged
+
+
+def fit_channels(
+    light_curves: LightCurves,
+    system: System,
+    white: WhiteFit,
+    *,
+    limb_darkening: str = "fixed",
+    degree: int = 1,
+) -> ChannelFit:
+    """Fit depth, baseline and (if "fitted") limb darkening of every channel, each at its own read-out time.
+
+    Channels without data come back unconverged with NaN depth and error, never as an exception.
+    """
+    level = masked_median(np.asarray(light_curves.flux))[:, None]
+    level = np.where(level > 0, level, np.nan)
+    flux = np.asarray(light_curves.flux) / level
+    err = np.asarray(light_curves.err) / level
+    time = np.asarray(light_curves.time) - float(white.reference_time)
+    offsets_d = np.asarray(light_curves.time_offset_s) / DAY_S
+    u = system.limb_darkening.at(np.asarray(light_curves.wavelength_um))
+    start = np.tile(start_vector(system, u[0], white.kind, degree), (len(flux), 1))
+    start[:, curve.U1 : curve.U2 + 1] = u
+    fitted = np.asarray(white.curve.parameters)
+    start[:, : curve.U1] = fitted[: curve.U1]
+    fit_limb_darkening = limb_darkening == "fitted" and white.kind == "transit"
+    free = free_parameters(degree, False, False, fit_limb_darkening)
+    fits, timing = _fit(
+        flux,
+        err,
+        time[None, :] + offsets_d[:, None],
+        jnp.asarray(light_curves.exposure_s),
+        start,
+        prior_vector(system, degree),
+        orbit_of(system, 0.0),
+        jnp.asarray(system.rp_rs),
+        free,
+        white.kind,
+    )
+    return ChannelFit(blanked(fits), timing, free)
+
+
+def blanked(fits: curve.CurveFit) -> curve.CurveFit:
+    """Give unconverged channels NaN parameters and covariance, and no response."""
+    good = fits.converged
+    return eqx.tree_at(
+        lambda f: (f.parameters, f.covariance, f.response),
+        fits,
+        (
+            jnp.where(good[:, None], fits.parameters, jnp.nan),
+            jnp.where(good[:, None, None], fits.covariance, jnp.nan),
+            jnp.where(good[:, None, None], fits.response, 0.0),
+        ),
+    )
+
+
+@eqx.filter_jit
+def _fit(flux, err, time, exposure_s, start, sigma, orbit, rp_rs, free, kind):
+    held = orbit_from(start[0], orbit)
+
+    def one(flux, err, time, start):
+        trend_x = curve.scaled_time(time)
+
+        def geometry(t0):
+            shifted = eqx.tree_at(lambda o: o.t0, held, t0)
+            return separation(exposure_times(time, exposure_s), shifted, kind)
+
+        def model(parameters, z):
+            trend = curve.baseline(parameters[len(curve.NAMES) :], trend_x)
+            return trend * (1 + signal(parameters, z, rp_rs, kind))
+
+        z = geometry(held.t0)
+        fit = curve.fit_curve(lambda p: model(p, z), flux, err, start, sigma, free)
+        _, timing = jax.jvp(lambda t0: model(fit.parameters, geometry(t0)), (held.t0,), (jnp.ones_like(held.t0),))
+        return fit, timing
+
+    return jax.vmap(one)(flux, err, time, start)
