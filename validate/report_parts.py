@@ -63,7 +63,7 @@ def _row(record: Record) -> str:
 
 def metrics_table(records: tuple[Record, ...]) -> str:
     """The table of metrics: value and error, what a perfect pipeline keeps, verdict."""
-    head = "<tr><th>Figure</th><th>Value</th><th>A perfect pipeline keeps</th><th>Verdict</th></tr>"
+    head = "<tr><th>Measure</th><th>Value</th><th>A perfect pipeline keeps</th><th>Verdict</th></tr>"
     return f'<table class="metrics"><thead>{head}</thead><tbody>{"".join(map(_row, records))}</tbody></table>'
 
 

@@ -28,7 +28,7 @@ def _show(figure: Figure, axes: Axes, image: ndarray, norm: Normalize, title: st
     bar = figure.colorbar(drawn, ax=axes, label=unit, pad=0.01, fraction=0.04)
     if isinstance(norm, AsinhNorm):  # even steps of colour: the usual ticks pile up near zero
         ticks = norm.inverse(np.linspace(0.0, 1.0, 4))
-        bar.set_ticks(ticks, labels=[f"{v:.3g}" for v in ticks])
+        bar.set_ticks(ticks, labels=[f"{v:,.0f}" if abs(v) >= 100.0 else f"{v:.2g}" for v in ticks])
         bar.minorticks_off()
 
 

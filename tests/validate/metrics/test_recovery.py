@@ -69,9 +69,9 @@ def test_errors_wrong_by_5_percent_are_found():
         assert sum(found) >= 9
 
 
-def test_extra_scatter_of_2_percent_of_the_variance_is_not_a_bias():
+def test_extra_scatter_of_2_percent_is_found_and_is_not_a_bias():
     """Extra scatter that the errors know nothing of raises chi-square and MSE, and leaves the mean alone."""
-    x = ensemble(3, 2500, extra=0.2)  # 2 % in the standard deviation
+    x = ensemble(3, 2500, extra=0.2)  # sqrt(1 + 0.04): 2 % in the standard deviation
     found = verdicts(judge(x))
     assert found["chi_square"] == FAIL
     assert found["mean_bias"] == PASS
