@@ -1,13 +1,17 @@
 """What is known beforehand of a planet and its star: the table that `--system` reads."""
 
 from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from uptheramp.calibrate import tables
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Sourced
 
+SYSTEMS = files("uptheramp.calibrate.fit") / "systems"
 LARGEST_EPOCH_DIFFERENCE_D = 1e5  # beyond it the time scales differ (BJD against MJD is 2.4e6 d)
 
 
@@ -88,3 +92,20 @@ class System(Sourced):
                 f"{LARGEST_EPOCH_DIFFERENCE_D:.0e} d; give both as BJD_TDB - 2400000.5"
             )
         return self.t0_bjd_tdb + round((middle - self.t0_bjd_tdb) / self.period_d) * self.period_d
+
+
+def load_system(name: str) -> System:
+    """Read a system's TOML: a file, or the name of one that comes with the package ("wasp-39b").
+
+    Raises
+    ------
+    InputError
+        If there is no such file or name (the known names are listed), or the file is not a system.
+    """
+    shipped = {entry.name.removesuffix(".toml"): entry for entry in SYSTEMS.iterdir() if entry.name.endswith(".toml")}
+    if name in shipped:
+        return tables.load(shipped[name], System)
+    if name and Path(name).exists():
+        return tables.load(name, System)
+    known = ", ".join(sorted(shipped))
+    raise InputError(f"--system {name or '(none)'}: give a TOML file with the orbit, or one of {known}")

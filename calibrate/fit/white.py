@@ -22,6 +22,7 @@ class WhiteFit(eqx.Module):
     time: Float[Array, "time"]
     flux: Float[Array, "time"]  # in units of its median
     reference_time: Float[Array, ""]
+    start: Float[Array, "parameter"]  # where the fit began and its priors are centred
     weight: Float[Array, "channel"]
     free: tuple[int, ...] = eqx.field(static=True)
     kind: str = eqx.field(static=True)
@@ -150,16 +151,17 @@ def fit_white(
     u = weight @ system.limb_darkening.at(np.asarray(light_curves.wavelength_um))
     fit_limb_darkening = limb_darkening == "fitted" and kind == "transit"
     free = free_parameters(degree, True, orbit == "fitted", fit_limb_darkening)
+    start = start_vector(system, u, kind, degree)
     fitted = _fit(
         flux,
         err,
         time,
         jnp.asarray(light_curves.exposure_s),
-        start_vector(system, u, kind, degree),
+        start,
         prior_vector(system, degree),
         orbit_of(system, 0.0),
         jnp.asarray(system.rp_rs),
         free,
         kind,
     )
-    return WhiteFit(fitted, time + reference, flux, jnp.asarray(reference), weight, free, kind)
+    return WhiteFit(fitted, time + reference, flux, jnp.asarray(reference), start, weight, free, kind)
