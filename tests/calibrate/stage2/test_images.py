@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import equinox as eqx
 import numpy as np
 import pytest
 
@@ -15,6 +16,9 @@ from uptheramp.calibrate.stage2.bkg_subtract import BkgSubtractParams, BkgSubtra
 from uptheramp.calibrate.stage2.flat_field import FlatFieldRefs, flat_field
 from uptheramp.calibrate.stage2.photom import PhotomRefs, dispersion, photom
 from uptheramp.calibrate.state import Rates
+
+remove = eqx.filter_jit(bkg_subtract)
+convert = eqx.filter_jit(photom)
 
 
 def rates(data, wavelength=None):
@@ -45,7 +49,7 @@ def test_pixels_without_light_are_marked_but_stay_usable():
 def test_photom_interpolates_and_flags_what_it_does_not_cover():
     table = Photom(np.float32(10), np.float32([1, 2, 4]), np.float32([1, 2, 6]), "MJy")
     wavelength = np.float32([[1.5, 3, 0.9, np.nan, 4]])
-    out, _ = photom(rates([[[1, 2, 3, 4, np.nan]]], wavelength), PhotomRefs(table), None)
+    out, _ = convert(rates([[[1, 2, 3, 4, np.nan]]], wavelength), PhotomRefs(table), None)
     np.testing.assert_allclose(out.data[0, 0], [15, 80, 0, 0, np.nan])
     np.testing.assert_allclose(out.var_poisson[0, 0], [4 * 15**2, 4 * 40**2, 0, 0, 4 * 60**2])
     np.testing.assert_array_equal(out.dq[0, 0], [0, 0, 1, 1, 0])
@@ -55,7 +59,7 @@ def test_photom_interpolates_and_flags_what_it_does_not_cover():
 def test_slitless_tables_are_divided_by_the_dispersion():
     table = Photom(np.float32(10), np.float32([0, 9]), np.float32([1, 1]), per_micron=True)
     wavelength = np.float32([[1.0, 1.1, 1.3, np.nan, 2.0]])
-    out, _ = photom(rates([[[1, 1, 1, 1, 1]]], wavelength), PhotomRefs(table), None)
+    out, _ = convert(rates([[[1, 1, 1, 1, 1]]], wavelength), PhotomRefs(table), None)
     np.testing.assert_allclose(out.data[0, 0], [100, 10 / 0.15, 50, 0, 0], rtol=1e-5)
     np.testing.assert_array_equal(out.dq[0, 0], [0, 0, 0, 1, 1])
     np.testing.assert_allclose(dispersion(wavelength.T)[:, 0], [0.1, 0.15, 0.2, 0, 0], rtol=1e-5, atol=1e-7)
@@ -78,7 +82,7 @@ def test_background_is_the_mean_of_the_windows(axis):
     image = np.stack([column, column + 10], 1)
     image = (image if axis == 1 else image.T)[None]
     refs = BkgSubtractRefs(aperture(axis, 0, [[-0.5, 1.5], [5.5, 7.5]]))
-    out, _ = bkg_subtract(rates(image), refs, BkgSubtractParams(sigma=100.0))
+    out, _ = remove(rates(image), refs, BkgSubtractParams(sigma=100.0))
     expected = np.stack([column - 4, column - 4], 1)
     np.testing.assert_allclose(out.data[0], expected if axis == 1 else expected.T, rtol=1e-6)
     np.testing.assert_array_equal(out.var_rnoise, 9)
@@ -88,10 +92,10 @@ def test_windows_may_take_parts_of_pixels_and_follow_a_line():
     row = np.arange(8.0)
     image = (3 + 2 * row)[None, :, None] * np.ones((1, 8, 2))
     refs = BkgSubtractRefs(aperture(1, 1, [[-0.5, 1.25], [6.0, 7.5]]))
-    out, _ = bkg_subtract(rates(image), refs, BkgSubtractParams())
+    out, _ = remove(rates(image), refs, BkgSubtractParams())
     np.testing.assert_allclose(out.data, 0, atol=2e-5)
     half = BkgSubtractRefs(aperture(1, 0, [[-0.5, 1.0]]))  # one whole pixel and half of the next: (3 + 5 / 2) / 1.5
-    out, _ = bkg_subtract(rates(image), half, BkgSubtractParams())
+    out, _ = remove(rates(image), half, BkgSubtractParams())
     np.testing.assert_allclose(out.data, image - 5.5 / 1.5, rtol=1e-6)
 
 
@@ -107,7 +111,7 @@ def test_bright_and_bad_pixels_do_not_move_the_background(order):
     state.dq[:, 6, 7] = flags.DO_NOT_USE
     state.data[:, 6, 7] = 1e9
     refs = BkgSubtractRefs(aperture(1, order, [[-0.5, 8.5], [14.5, 23.5]]))
-    out, _ = bkg_subtract(state, refs, BkgSubtractParams())
+    out, _ = remove(state, refs, BkgSubtractParams())
     level = (state.data - np.asarray(out.data))[:, 10, :]
     ideal = np.delete(clean, [2, 4, 6, 21, *range(9, 15)], axis=1).mean(1)
     assert np.std(level) < 1.25 * np.std(ideal)
@@ -117,6 +121,6 @@ def test_bright_and_bad_pixels_do_not_move_the_background(order):
 def test_an_element_without_a_usable_window_is_left_alone():
     state = rates(np.ones((1, 8, 2)))
     state.dq[0, :2, 1] = flags.DO_NOT_USE
-    out, _ = bkg_subtract(state, BkgSubtractRefs(aperture(1, 0, [[-0.5, 1.5]])), BkgSubtractParams())
+    out, _ = remove(state, BkgSubtractRefs(aperture(1, 0, [[-0.5, 1.5]])), BkgSubtractParams())
     np.testing.assert_array_equal(out.data[0, :, 0], 0)
     np.testing.assert_array_equal(out.data[0, :, 1], 1)
