@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from uptheramp.calibrate.instruments.core import CosmicRays as Table
+from uptheramp.simulate.detector.poisson import poisson
 from uptheramp.simulate.effect import Effect
 from uptheramp.simulate.state import Charge
 
@@ -65,7 +66,7 @@ def tracks(key: Key[Array, ""], params: HitParams, shape: tuple[int, int, int]) 
     """Return the deposits of one integration of shape (frame, y, x)."""
     frames, height, width = shape
     keys = jax.random.split(key, 2)
-    number = jax.random.poisson(keys[0], params.hits_per_integration)
+    number = poisson(keys[0], params.hits_per_integration)
     u = jax.random.uniform(keys[1], (6, params.most), jnp.float32)
     struck = jnp.arange(params.most) < number
     charge = jnp.interp(u[0], params.quantiles, params.deposit_e) * struck

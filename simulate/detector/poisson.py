@@ -43,17 +43,6 @@ def poisson(key: Key[Array, ""], mean: Float[Array, "..."]) -> Float[Array, "...
     return jnp.where(mean < SWITCH, small, large)
 
 
-def accumulate(increments: Float[Array, "frame y x"]) -> Float[Array, "frame y x"]:
-    """Return running sum over frames; unrolled adds, which XLA fuses where `cumsum` would stop it."""
-    if increments.shape[0] > 64:
-        return jax.lax.scan(lambda c, x: (c + x, c + x), jnp.zeros_like(increments[0]), increments)[1]
-    total, planes = jnp.zeros_like(increments[0]), []
-    for plane in increments:
-        total = total + plane
-        planes.append(total)
-    return jnp.stack(planes)
-
-
 class Poisson(Effect):
     """Rate to charge."""
 
@@ -62,16 +51,26 @@ class Poisson(Effect):
 
     def mean(self, state: Illumination, refs, params) -> Charge:
         """Q(read) = sum of rate * frame time, e-."""
-        rate = state.rate * params.frame_time_s.astype(state.rate.dtype)
-        return Charge(accumulate(rate), state.integration)
+        electrons = state.rate * params.frame_time_s.astype(state.rate.dtype)
+
+        def read(total: Array, plane: Array) -> tuple[Array, Array]:
+            return total + plane, total + plane
+
+        return Charge(jax.lax.scan(read, jnp.zeros_like(electrons[0]), electrons)[1], state.integration)
 
     absent = mean
 
     def draw(self, key, state: Illumination, refs, params) -> tuple[Charge, dict]:
         """Q(read) = sum of Poisson(rate * frame time)."""
         electrons = state.rate * params.frame_time_s.astype(state.rate.dtype)
-        increments = jax.vmap(poisson)(frame_keys(key, electrons.shape[0]), electrons)
-        return Charge(accumulate(increments), state.integration), {}
+
+        # frame by frame: a running sum over an array of all frames would make XLA draw its frames over and over
+        def read(total: Array, frame: tuple[Array, Array]) -> tuple[Array, Array]:
+            total = total + poisson(*frame)
+            return total, total
+
+        frames = frame_keys(key, electrons.shape[0]), electrons
+        return Charge(jax.lax.scan(read, jnp.zeros_like(electrons[0]), frames)[1], state.integration), {}
 
     def covariance(self, state: Illumination, refs, params):
         """Variance of a frame difference: its electrons; neighbours share none."""
