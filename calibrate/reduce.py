@@ -153,6 +153,8 @@ def _images_to_spectra(
                 file = stack.enter_context(
                     images.writer(path, exposure.meta, exposure.int_times, rates.unit, cards, rates.wavelength_um)
                 )
+                if rates.wavelength_um is not None:
+                    file.write(0, WAVELENGTH=np.asarray(rates.wavelength_um))
             file.write(first, **images.pieces(rates, count))
             spectra += local(on_spectra, [(first, count, rates)], known, recipe.params)
             progress(f"stage {stage}", first + count, nints)

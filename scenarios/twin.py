@@ -1,4 +1,4 @@
-"""The noise-free twin: the scenario as its mean, reduced with masks, weights and learned references of the noisy one."""
+"""The noise-free twin: the mean exposure, reduced with the noisy one's masks, weights and learned references."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,0 +1,228 @@
+"""A reduced exposure against its truth: the depths that went in, the twin's, and the records of both."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.fit.curve import T0
+from uptheramp.calibrate.fit.system import LimbDarkening, System
+from uptheramp.calibrate.io import tspec
+from uptheramp.calibrate.io.times import DAY_S
+from uptheramp.calibrate.kernels.aperture import across_axis, coverage
+from uptheramp.calibrate.state import PlanetSpectrum
+from uptheramp.scenarios.reduced import Fitted, Reduced
+from uptheramp.simulate.observation import Observation
+from uptheramp.simulate.truth import Truth, load
+from uptheramp.validate import metrics_file
+from uptheramp.validate.channel_limits import channel_limits, pixel_variance
+from uptheramp.validate.light_curve_records import mid_transit_record, red_noise_records, scatter_records
+from uptheramp.validate.metrics_file import ModeMetrics
+from uptheramp.validate.record import Record
+from uptheramp.validate.recovery import alpha_for
+from uptheramp.validate.truth_depth import truth_depth
+
+
+@dataclass(frozen=True)
+class TrueChannels:
+    """What the channels of a reduction should have found."""
+
+    depth: Float[np.ndarray, "channel"]
+    limits: Float[np.ndarray, "channel"]  # L_pr: relative standard deviation of one integration
+    system: System  # the injected orbit, limb darkening weighted by the light of each channel
+
+
+def aperture_shares(reduced: Reduced) -> Float[np.ndarray, "y x"]:
+    """Fraction of each pixel that the extraction sums."""
+    aperture = reduced.library["extract1d"]
+    axis = across_axis(aperture.dispersion_axis)
+    return np.asarray(coverage(aperture.lower, aperture.upper, reduced.exposure.meta.shape, axis))
+
+
+def true_channels(reduced: Reduced, observation: Observation, truth: Truth) -> TrueChannels:
+    """Weigh the truth as the extraction and the binning weighed the data."""
+    axis = reduced.library["extract1d"].dispersion_axis
+    shares, weights = aperture_shares(reduced), reduced.binning.weights
+    good = _never_flagged(reduced)
+    star = truth.star_e_per_s * truth.flat * good
+    across = 0 if axis == 1 else 1
+    seen = (shares * star / truth.gain).sum(across) * _calibration(reduced)
+    flux, lost = truth.flux_e_per_s[0], truth.depth_flux_e_per_s[0]
+    depth_of = np.where(flux > 0, lost, 0) / np.where(flux > 0, flux, 1)
+    everything = [np.arange(len(seen))]
+    depth = np.concatenate([truth_depth(seen, seen * depth_of, w, everything) for w in weights])
+    variance = pixel_variance(
+        truth.rate_e_per_s, truth.read_noise_e, reduced.exposure.readout, truth.facts["frame_time_s"], _typical(reduced)
+    )
+    variance = np.where(np.isfinite(variance), variance, 0)
+    limits = [
+        channel_limits(star, variance * good, shares, w * _calibration(reduced), everything, dispersion_axis=axis)[0]
+        for w in weights
+    ]
+    light = weights * seen
+    share = light / light.sum(1, keepdims=True)
+    u1, u2 = (share @ np.nan_to_num(u[0]) for u in (truth.u1, truth.u2))
+    centre = np.asarray(reduced.curves.wavelength_um)
+    return TrueChannels(depth, np.array(limits), system_of(observation, centre, u1, u2))
+
+
+def system_of(
+    observation: Observation,
+    wavelength_um: Float[np.ndarray, "channel"],
+    u1: Float[np.ndarray, "channel"],
+    u2: Float[np.ndarray, "channel"],
+) -> System:
+    """The injected system, as an observer would write it down for `--system`."""
+    planet = observation.orbit_planet
+    return System(
+        name=observation.target,
+        period_d=planet.period_d,
+        t0_bjd_tdb=planet.t0_bjd_tdb,
+        a_rs=planet.a_rs,
+        inclination_deg=planet.inclination_deg,
+        eccentricity=planet.eccentricity,
+        omega_deg=planet.omega_deg,
+        rp_rs=float(np.mean(planet.radius_ratio.y)),
+        limb_darkening=LimbDarkening(
+            wavelength_um=tuple(wavelength_um),
+            u1=tuple(u1),
+            u2=tuple(u2),
+            source="injected",
+            confidence="documented",
+        ),
+        source="injected",
+        confidence="documented",
+    )
+
+
+def _calibration(reduced: Reduced) -> Float[np.ndarray, "dispersion"]:
+    """What one DN/s becomes at each dispersion pixel (1 where no photom ran), up to a common factor."""
+    table = reduced.library.get("photom")
+    wavelength = np.nan_to_num(np.asarray(reduced.spectra.wavelength_um, float))
+    if table is None or not any(step.name == "photom" for step in reduced.recipe.stage2):
+        return np.ones(len(wavelength))
+    response = np.interp(wavelength, table.wavelength_um, table.response)
+    step_um = np.abs(np.gradient(wavelength)) if table.per_micron else 1.0
+    return np.where(wavelength > 0, response / np.where(step_um > 0, step_um, 1), 0)
+
+
+def _never_flagged(reduced: Reduced) -> np.ndarray:
+    """Pixels that are not DO_NOT_USE in every integration: the others give no light at any time."""
+    first = np.asarray(reduced.outliers.rates(0, min(8, reduced.exposure.nints)).dq)
+    return ~np.bitwise_and.reduce(first & flags.DO_NOT_USE, axis=0).astype(bool)
+
+
+def _typical(reduced: Reduced) -> np.ndarray:
+    """Groups usable in most integrations."""
+    unusable = flags.DO_NOT_USE | flags.SATURATED
+    return ((reduced.groupdq & unusable) == 0).mean(0) > 0.5
+
+
+def judge_reduction(
+    name: str,
+    reduced: Reduced,
+    fitted: Fitted,
+    true: TrueChannels,
+    observation: Observation,
+    twin: Fitted | None,
+    modes: int,
+    resolving_power: float,
+) -> ModeMetrics:
+    """All records of one mode of one seed."""
+    alpha = alpha_for(modes)
+    weight = np.asarray(fitted.white.weight)
+    limit_white = float(np.sqrt(np.sum((weight * true.limits) ** 2)))
+    time = np.asarray(fitted.white.time)
+    out = np.abs(time - true.system.t0_bjd_tdb) > 0.55 * observation.orbit_planet.duration_d
+    relative = np.asarray(fitted.white.flux)
+    records = scatter_records(time, relative, out, limit_pr=limit_white, limit_all=None, alpha=alpha)
+    in_transit = observation.orbit_planet.duration_d * DAY_S / observation.cadence_s
+    records += red_noise_records(np.asarray(fitted.white.curve.residuals), in_transit, alpha)
+    t0_error = float(fitted.white.error(T0))
+    records += (mid_transit_record(float(fitted.white.t0), t0_error, true.system.t0_bjd_tdb, alpha),)
+    if twin is not None:
+        records += (_twin_time(twin, true),)
+    points = int(np.isfinite(np.asarray(fitted.channels.residuals)).sum(1).min())
+    return metrics_file.summarise_run(
+        name,
+        wavelength_um=np.asarray(fitted.planet.wavelength_um),
+        depth=np.asarray(fitted.planet.depth),
+        covariance=np.asarray(fitted.planet.covariance),
+        truth=true.depth,
+        twin=None if twin is None else np.asarray(twin.planet.depth),
+        residuals=points - len(fitted.channels.free),
+        ers_sigma_ppm=ers_sigma_ppm(true.limits, observation, resolving_power),
+        extra=records,
+        scenario={
+            "compression": observation.compression,
+            "integrations": observation.nints,
+            "groups": observation.ngroups,
+            "cadence_s": observation.cadence_s,
+            "seed": observation.seed,
+        },
+        modes=modes,
+    )
+
+
+def _twin_time(twin: Fitted, true: TrueChannels) -> Record:
+    return Record(
+        name="mid_transit_time_algorithmic",
+        value=(float(twin.white.t0) - true.system.t0_bjd_tdb) * DAY_S,
+        unit="s",
+        definition="Mid-transit time of the noise-free twin minus the truth.",
+    )
+
+
+def ers_sigma_ppm(limits: Float[np.ndarray, "channel"], observation: Observation, resolving_power: float) -> float:
+    """Depth error of the R = 100 bin of a real-length visit (as long out of transit as in), ppm, from the limits.
+
+    sigma = L sqrt(R/R_bin) sqrt(2 / N), N integrations in T14 of the uncompressed orbit; the median over bins.
+    """
+    real = observation.orbit_planet.duration_d * observation.compression * DAY_S / observation.cadence_s
+    return float(np.median(limits) * np.sqrt(100 / resolving_power) * np.sqrt(2 / real) * 1e6)
+
+
+def with_errors_of(curves, noisy):
+    """Light curves of the twin with the errors (so the weights) of the noisy ones."""
+    return replace(curves, err=noisy.err)
+
+
+def judge_products(products: Path, truth_folder: Path, out: Path | None) -> list[str]:
+    """Judge a planet spectrum on disk against a truth folder; writes metrics.json and returns lines to print."""
+    path = _spectrum_file(products)
+    planet = tspec.read(path)
+    truth = load(truth_folder)
+    depth = _plain_depth(planet, truth)
+    mode = metrics_file.summarise_run(
+        truth.facts["mode"],
+        wavelength_um=np.asarray(planet.wavelength_um),
+        depth=np.asarray(planet.depth),
+        covariance=np.asarray(planet.covariance),
+        truth=depth,
+        scenario={key: truth.facts[key] for key in ("compression", "seed")},
+    )
+    target = (out or path.parent) / "metrics.json"
+    metrics_file.write(target, [mode])
+    lines = [f"{mode.mode}: {mode.verdict}"]
+    lines += [f"  {r.name}: {r.value:.4g} {r.unit} ({r.verdict or 'reported'})" for r in mode.records]
+    return [*lines, str(target)]
+
+
+def _spectrum_file(products: Path) -> Path:
+    if products.is_dir():
+        found = sorted(products.glob("*_tspec.fits")) or sorted(products.glob("*_tspec.ecsv"))
+        if len(found) != 1:
+            raise InputError(f"{products}: holds {len(found)} planet spectra (*_tspec.fits); name one of them")
+        return found[0]
+    return products
+
+
+def _plain_depth(planet: PlanetSpectrum, truth: Truth) -> Float[np.ndarray, "channel"]:
+    """True depth of each bin with the light itself as weight: what another pipeline's weights come close to."""
+    wavelength, flux, lost = truth.wavelength_um[0], truth.flux_e_per_s[0], truth.depth_flux_e_per_s[0]
+    centre, half = np.asarray(planet.wavelength_um), np.asarray(planet.half_width_um)
+    bins = [np.flatnonzero(np.abs(wavelength - c) <= h) for c, h in zip(centre, half, strict=True)]
+    return truth_depth(np.nan_to_num(flux), np.nan_to_num(lost), np.ones(len(flux)), bins)

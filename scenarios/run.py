@@ -1,0 +1,139 @@
+"""The main job: simulate, calibrate, validate, report, mode by mode."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from rich.console import Console
+
+from uptheramp.calibrate.reduce import Progress
+from uptheramp.calibrate.series import rebin
+from uptheramp.scenarios.judge import judge_reduction, true_channels, with_errors_of
+from uptheramp.scenarios.picture import mode_report
+from uptheramp.scenarios.progress import bars
+from uptheramp.scenarios.reduced import Fitted, Reduced, fit_planet, reduce_exposure, write_planet
+from uptheramp.scenarios.scenario import ModeBlock, Scenario, observation_of
+from uptheramp.scenarios.twin import twin_spectra
+from uptheramp.simulate.observation import Observation
+from uptheramp.simulate.ramps import level1b, references
+from uptheramp.simulate.ramps.render import Constants, build
+from uptheramp.simulate.truth import Truth, load
+from uptheramp.validate import metrics_file, report
+from uptheramp.validate.metrics_file import ModeMetrics
+from uptheramp.validate.report_types import ModeReport, Report
+
+
+@dataclass(frozen=True)
+class ModeRun:
+    """One mode of a scenario, run."""
+
+    block: ModeBlock
+    observation: Observation
+    constants: Constants
+    truth: Truth
+    reduced: Reduced
+    fitted: Fitted
+    twin: Fitted | None
+    metrics: ModeMetrics
+    true_depth: object
+    seconds: float
+
+
+def simulate_mode(
+    scenario: Scenario, block: ModeBlock, folder: Path, progress: Progress, grades: tuple[str, ...] = references.GRADES
+) -> tuple[Observation, Constants, list[Path]]:
+    """Write the exposure of one mode, its references and its truth."""
+    observation = observation_of(scenario, block)
+    constants = build(observation)
+    files = level1b.write(
+        observation,
+        folder,
+        constants=constants,
+        integrations_per_segment=block.integrations_per_segment or None,
+        progress=lambda done, total: progress("simulate", done, total),
+    )
+    references.write(observation, constants, folder, grades=grades)
+    return observation, constants, files
+
+
+def run_mode(
+    scenario: Scenario, block: ModeBlock, folder: Path, overrides: Mapping[str, str], progress: Progress
+) -> ModeRun:
+    """Simulate, reduce and judge one mode."""
+    start = perf_counter()
+    choices = scenario.reduction
+    observation, constants, files = simulate_mode(scenario, block, folder, progress)
+    range_um = block.range_um or observation.mode.useful_range_um
+    power = block.resolving_power or choices.resolving_power
+    settings = {**(choices.parameters or {}), **overrides}
+    refs = folder / "references" / choices.references
+    reduced = reduce_exposure(files, folder, refs, choices.table, settings, power, range_um, progress)
+    truth = load(folder / "truth")
+    true = true_channels(reduced, observation, truth)
+    fitted = fit_planet(reduced.curves, true.system, choices.limb_darkening, choices.baseline_degree)
+    write_planet(folder, reduced.exposure.root, fitted, true.system, choices.limb_darkening)
+    twin = reduce_twin(observation, constants, reduced, true.system, choices.limb_darkening, choices.baseline_degree)
+    name, modes = block.label, len(scenario.mode)
+    metrics = judge_reduction(name, reduced, fitted, true, observation, twin, modes, power)
+    metrics_file.write(folder / "metrics.json", [metrics])
+    seconds = perf_counter() - start
+    return ModeRun(block, observation, constants, truth, reduced, fitted, twin, metrics, true.depth, seconds)
+
+
+def reduce_twin(
+    observation: Observation,
+    constants: Constants,
+    reduced: Reduced,
+    system,
+    limb_darkening: str,
+    degree: int,
+    nonlinearity: bool = True,
+) -> Fitted:
+    """The planet's spectrum of the noise-free twin, with the noisy run's masks, weights and errors."""
+    spectra = twin_spectra(
+        observation,
+        constants,
+        reduced.exposure,
+        reduced.recipe,
+        reduced.library,
+        reduced.groupdq,
+        reduced.outliers,
+        nonlinearity,
+    )
+    curves = with_errors_of(rebin(spectra, reduced.when, reduced.binning), reduced.curves)
+    return fit_planet(curves, system, limb_darkening, degree)
+
+
+def simulate_scenario(scenario: Scenario, out: Path) -> None:
+    """Write the exposures of every mode."""
+    for block in scenario.mode:
+        with bars(block.label) as progress:
+            simulate_mode(scenario, block, out / block.label, progress)
+
+
+def run_scenario(scenario: Scenario, out: Path, overrides: Mapping[str, str]) -> None:
+    """Run every mode; writes a folder for each and `metrics.json` and `report.html` over all."""
+    console = Console()
+    pages: list[ModeReport] = []
+    metrics: list[ModeMetrics] = []
+    for block in scenario.mode:
+        with bars(block.label) as progress:
+            done = run_mode(scenario, block, out / block.label, overrides, progress)
+        pages.append(mode_report(scenario, done))
+        metrics.append(done.metrics)
+        report.write(out / block.label / "report.html", page(scenario, [pages[-1]]))
+        console.print(f"{block.label}: {done.metrics.verdict} ({done.seconds:.0f} s)", highlight=False)
+    metrics_file.write(out / "metrics.json", metrics)
+    report.write(out / "report.html", page(scenario, pages))
+    console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def page(scenario: Scenario, modes: list[ModeReport]) -> Report:
+    """The report of some modes of a scenario."""
+    return Report(
+        title=f"uptheramp: {scenario.name}",
+        summary=scenario.summary,
+        command=f"uptheramp run {scenario.name} --seed {scenario.seed}",
+        modes=tuple(modes),
+    )
