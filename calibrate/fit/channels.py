@@ -26,7 +26,6 @@ class ChannelFit(eqx.Module):
     """The fits of all channels, in units of each one's median flux; leaves of `curve` have a leading channel axis."""
 
     curve: curve.CurveFit
-    timing: Float[Array, "channel time"]  # d(model)/d(t0), per day, at the best fit
     free: tuple[int, ...] = eqx.field(static=True)
 
     @property
@@ -80,7 +79,7 @@ def fit_channels(
     start[:, : curve.U1] = fitted[: curve.U1]
     fit_limb_darkening = limb_darkening == "fitted" and white.kind == "transit"
     free = free_parameters(degree, False, False, fit_limb_darkening)
-    fits, timing = _fit(
+    fits = _fit(
         flux,
         err,
         time[None, :] + offsets_d[:, None],
@@ -92,7 +91,7 @@ def fit_channels(
         free,
         white.kind,
     )
-    return ChannelFit(blanked(fits), timing, free)
+    return ChannelFit(blanked(fits), free)
 
 
 def blanked(fits: curve.CurveFit) -> curve.CurveFit:
@@ -115,18 +114,12 @@ def _fit(flux, err, time, exposure_s, start, sigma, orbit, rp_rs, free, kind):
 
     def one(flux, err, time, start):
         trend_x = curve.scaled_time(time)
+        z = separation(exposure_times(time, exposure_s), held, kind)
 
-        def geometry(t0):
-            shifted = eqx.tree_at(lambda o: o.t0, held, t0)
-            return separation(exposure_times(time, exposure_s), shifted, kind)
-
-        def model(parameters, z):
+        def model(parameters):
             trend = curve.baseline(parameters[len(curve.NAMES) :], trend_x)
             return trend * (1 + signal(parameters, z, rp_rs, kind))
 
-        z = geometry(held.t0)
-        fit = curve.fit_curve(lambda p: model(p, z), flux, err, start, sigma, free)
-        _, timing = jax.jvp(lambda t0: model(fit.parameters, geometry(t0)), (held.t0,), (jnp.ones_like(held.t0),))
-        return fit, timing
+        return curve.fit_curve(model, flux, err, start, sigma, free)
 
     return jax.vmap(one)(flux, err, time, start)

@@ -22,7 +22,8 @@ def planet_spectrum(
 
     `limb_darkening` and `orbit` are "fixed" at the system's values or "fitted" with its priors; `degree` is that of the
     baseline polynomial; `kind` is "transit" (depth (rp/R*)^2) or "eclipse" (Fp/F*). Channels that could not be fitted
-    are NaN in depth and covariance.
+    are NaN in depth and covariance. The covariance is that of the light curves' noise at the orbit and mid-time found
+    (or given): an uncertain a/R* or impact parameter moves all depths together and is not in it.
     """
     options = {"limb_darkening": limb_darkening, "degree": degree}
     white = fit_white(light_curves, system, orbit=orbit, kind=kind, **options)

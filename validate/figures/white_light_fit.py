@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 from numpy import ndarray
 
 from uptheramp.validate.figures import style
@@ -31,9 +32,19 @@ def _averaging(axes: Axes, residual_ppm: ndarray, cadence_min: float) -> None:
     white = white_noise_rms(rms[0], sizes, int(np.isfinite(residual_ppm).sum()))
     axes.loglog(sizes * cadence_min, white, color=style.MODEL, lw=1.8, label="white noise")
     axes.loglog(sizes * cadence_min, rms, "o-", ms=4.5, lw=1.2, color=style.DATA, label="residuals")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
+    axes.set_yticks(_decades(rms))
     axes.set_xlabel("Bin length (min)")
     axes.set_ylabel("rms (ppm)")
     axes.legend(loc="lower left")
+
+
+def _decades(values: ndarray) -> ndarray:
+    """Pick round numbers 1, 2, 5, 10, ... that lie among the values."""
+    marks = np.outer(10.0 ** np.arange(-3, 7), (1, 2, 5)).ravel()
+    return marks[(marks > 0.8 * np.nanmin(values)) & (marks < 1.25 * np.nanmax(values))]
 
 
 def _points(axes: Axes, x: ndarray, y: ndarray, error: ndarray | None) -> None:
