@@ -1,7 +1,7 @@
 """Charge physics: why twice the charge is not twice the signal.
 
 `junction` (H2RG): the depletion capacitance of an abrupt p-n junction grows as it discharges,
-S1 = Q (1 - b Q / W), then the source follower compresses, S = S1 / sqrt(1 + 2 c (S1 / W)^2).
+S1 = Q (1 - b Q / W), then the source follower compresses, S = S1 / (1 + c (S1 / W)^3).
 `debiasing` (Si:As): the bias across the detector falls as charge collects, and with it the response,
 S = (W / k)(1 - exp(-k Q / W)).
 W is the full well. b and c, or k, reproduce the table's deficits at half and at 80 % of the well; the scale of each
@@ -30,7 +30,7 @@ class Junction(eqx.Module):
         """Signal (e-) of a charge (e-)."""
         fill = charge / self.well_e
         fill = fill * (1 - scale * self.depletion * fill)
-        return self.well_e * fill / (1 + 2 * scale * self.follower * fill**2) ** 0.5
+        return self.well_e * fill / (1 + scale * self.follower * fill**3)
 
 
 class Debiasing(eqx.Module):

@@ -1,4 +1,5 @@
 import pytest
+
 from uptheramp.calibrate.instruments.core import Curve
 from uptheramp.simulate.observation import observe
 from uptheramp.simulate.ramps import render

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io.times import mean_group_time
 from uptheramp.calibrate.kernels.readout import oriented, read_offset_s

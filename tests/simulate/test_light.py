@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from uptheramp.simulate.optics import spectrograph, trace
 from uptheramp.simulate.ramps import render
 from uptheramp.simulate.scene import light_curve

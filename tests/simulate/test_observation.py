@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Curve
 from uptheramp.simulate.scene.planet import Planet

@@ -1,0 +1,165 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from uptheramp.calibrate.instruments import lookup
+from uptheramp.simulate.detector import cosmic_rays, ipc, maps, nonlinearity, one_over_f
+from uptheramp.simulate.detector.poisson import poisson
+from uptheramp.simulate.ramps import chain
+from uptheramp.simulate.state import Charge
+
+
+@pytest.mark.parametrize("mean", [0.05, 0.8, 3.9, 4.1, 30.0, 1e3, 1e5])
+def test_poisson_moments(mean):
+    n = 400_000
+    x = np.asarray(poisson(jax.random.key(3), jnp.full(n, mean, jnp.float32)), float)
+    assert (x == np.floor(x)).all()
+    assert x.min() >= 0
+    assert abs(x.mean() - mean) < 5 * np.sqrt(mean / n)
+    assert abs(x.var() / mean - 1) < 5 * np.sqrt((2 + 1 / mean) / n)
+    skew = ((x - mean) ** 3).mean() / mean**1.5
+    spread = np.sqrt((15 + 30 / mean + 25 / mean**1.5) / n)
+    assert abs(skew - mean**-0.5) < 6 * spread
+
+
+def test_no_light_gives_no_electrons():
+    assert np.asarray(poisson(jax.random.key(0), jnp.zeros(10_000, jnp.float32))).max() == 0
+
+
+@pytest.mark.parametrize("name", ["NIRSPEC", "NIRCAM", "MIRI"])
+def test_charge_physics_has_the_deficits_of_the_table(name):
+    detector = lookup.instrument(name).detectors[0]
+    table, well = detector.nonlinearity, detector.full_well_e
+    law = nonlinearity.physics(table, well)
+    fill = np.array([0.5, 0.8])
+    deficit = 1 - np.asarray(law(fill * well, 1.0), float) / (fill * well)
+    assert deficit == pytest.approx([table.deficit_at_half_well, table.deficit_at_80_percent], rel=0.05)
+    charge = np.linspace(0, well, 300)
+    assert (np.diff(np.asarray(law(charge, 1.0))) > 0).all()
+    assert np.asarray(law(charge[1:], 0.0)) == pytest.approx(charge[1:], rel=1e-3)
+
+
+def test_ipc_kernel_sums_to_one_and_keeps_charge():
+    alpha = jnp.array([0.006, 0.015])
+    assert float(ipc.kernel(alpha).sum()) == pytest.approx(1.0)
+    charge = jnp.zeros((1, 9, 9)).at[0, 4, 4].set(1000.0)
+
+    class Refs:
+        ipc_alpha = alpha
+
+    out = np.asarray(chain.Ipc().mean(Charge(charge, jnp.asarray(0)), Refs, None).electrons)[0]
+    assert out.sum() == pytest.approx(1000.0)
+    assert (out[4, 3], out[3, 4]) == pytest.approx((6.0, 15.0))
+
+
+def test_cosmic_rays_have_the_rate_and_charge_of_the_table():
+    table = lookup.instrument("NIRCAM").detectors[0].cosmic_rays
+    params = cosmic_rays.hit_params(table, 18.0, 256 * 2048, 10, 5.0)
+    expected = table.rate_per_cm2_s * 256 * 2048 * 18e-4**2 * 50.0
+    assert float(params.hits_per_integration) == pytest.approx(expected, rel=1e-6)
+    draw = jax.jit(lambda key: cosmic_rays.tracks(key, params, (10, 256, 2048)))
+    all_hits = [draw(jax.random.key(seed)) for seed in range(12)]
+    charge = np.concatenate([np.asarray(h.electrons).reshape(params.most, -1).sum(1) for h in all_hits])
+    number = (charge > 0).sum()
+    assert abs(number - 12 * expected) < 5 * np.sqrt(12 * expected)
+    quantiles, deposits = np.array(table.deposit_quantiles), np.array(table.deposit_e)
+    u = (np.arange(100_000) + 0.5) / 100_000
+    mean = np.interp(u, quantiles, deposits).clip(max=2e5).mean()
+    found = charge[charge > 0].clip(max=2e5)
+    assert abs(found.mean() - mean) < 5 * found.std() / np.sqrt(number)
+    frames = np.concatenate([np.asarray(h.frame).reshape(params.most, -1)[:, 0] for h in all_hits])[charge > 0]
+    assert np.bincount(frames, minlength=10).min() > 0.7 * number / 10
+
+
+def test_pole_model_is_pink_over_seven_decades():
+    rate, variance = one_over_f.poles()
+    f = np.geomspace(1e-3, 1e4, 200)[:, None]
+    dt = one_over_f.CLOCK_S
+    a = np.exp(-rate * dt)
+    spectrum = 2 * dt * variance * -np.expm1(-2 * rate * dt)
+    spectrum = spectrum / (np.expm1(-rate * dt) ** 2 + 4 * a * np.sin(np.pi * f * dt) ** 2)
+    assert spectrum.sum(1) * f[:, 0] == pytest.approx(np.ones(200), abs=0.04)
+
+
+@pytest.fixture(scope="module")
+def stream(small):
+    """One pink stream through 400 frames, as (frame, line, kept), with its layout and the reset gaps every 8 frames."""
+    observation = small()
+    clocks = (observation.subarray.row_overhead_clocks, round(observation.subarray.frame_time_s * 1e5), 0)
+    plan = one_over_f.layout(observation.detector, observation.readout, observation.shape, clocks)
+    params = one_over_f.pink(observation.detector, observation.readout, plan)
+
+    @jax.jit
+    def run(state, frames):
+        def frame(state, number):
+            key = jax.random.fold_in(jax.random.key(8), number)
+            state, samples = one_over_f.frame_of(key, state, params)
+            return one_over_f.wait(jax.random.fold_in(key, 1), state[None], params, 2)[0], samples
+
+        return jax.lax.scan(frame, state, frames)
+
+    start = one_over_f.initial(jax.random.key(9), params)[0]
+    return plan, run, start
+
+
+def test_one_over_f_spectrum_is_pink_across_lines_and_frames(stream):
+    plan, run, start = stream
+    _, samples = run(start, jnp.arange(400))
+    # line means, evenly spaced within a frame; frame means, evenly spaced through the exposure
+    lines = np.asarray(samples, float).mean(2)
+    line_s = (plan.kept + plan.overhead) * 1e-5
+    power = (np.abs(np.fft.rfft(lines * np.hanning(plan.lines), axis=1)) ** 2).mean(0)
+    density = 2 * power * line_s / (np.hanning(plan.lines) ** 2).sum()
+    f = np.fft.rfftfreq(plan.lines, line_s)
+    low = slice(4, 40)
+    assert (density * f)[low].mean() == pytest.approx(1.0, abs=0.06)
+
+
+def test_one_over_f_has_no_seam_between_frames(stream):
+    plan, run, start = stream
+    _, samples = run(start, jnp.arange(400))
+    first, last = np.asarray(samples)[1:, 0].mean(1), np.asarray(samples)[:-1, -1].mean(1)
+    inside = np.diff(np.asarray(samples).mean(2), axis=1)
+    # the step over a frame's end spans the tail; a restart would scatter by the full stationary rms, about 4
+    assert (first - last).std() < 1.6 * inside.std()
+
+
+def test_one_over_f_runs_the_same_in_two_calls(stream):
+    _, run, start = stream
+    end, whole = run(start, jnp.arange(6))
+    middle, one = run(start, jnp.arange(3))
+    end2, two = run(middle, jnp.arange(3, 6))
+    assert (np.asarray(whole) == np.concatenate([one, two])).all()
+    assert (np.asarray(end) == np.asarray(end2)).all()
+
+
+def test_the_sensor_depends_on_its_own_seed_only(small):
+    observation = small()
+
+    def drawn(seed):
+        return maps.draw(observation.detector, observation.shape, observation.readout, False, seed)
+
+    one, same, other = drawn(1), drawn(1), drawn(2)
+    assert (one.flat == same.flat).all()
+    assert (one.flat != other.flat).mean() > 0.9
+    assert (one.flat[one.dead] == 0).all()
+
+
+def test_reference_pixels_see_nothing():
+    instrument, mode = lookup.find_mode("nircam_f322w2")
+    window = lookup.window(instrument, mode)
+    detector = lookup.detector(instrument, mode.detector)
+    from uptheramp.calibrate.instruments.core import readout_of
+
+    readout = readout_of(window, lookup.pattern(instrument, "RAPID"), detector, 2)
+    m = maps.draw(detector, window.size[::-1], readout, False, 0)
+    left, right = readout.reference_columns
+    bottom, _ = readout.reference_rows
+    assert (left, right, bottom) == (4, 4, 4)
+    assert m.light[:, :4].max() == m.light[:4].max() == m.light[:, -4:].max() == 0
+    assert m.light[4:, 4:-4].min() == 1
+    assert m.dark_e_per_s[m.light == 0].max() == 0
+    ratio = np.median(m.read_noise_e[m.light == 0]) / np.median(m.read_noise_e[m.light == 1])
+    assert ratio == pytest.approx(detector.reference_noise_ratio, abs=0.02)
+    assert len(np.unique(m.gain)) == 4

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.instruments.core import Curve
+from uptheramp.calibrate.references import library
+from uptheramp.simulate.observation import observe
+from uptheramp.simulate.ramps import references, render
+from uptheramp.simulate.scene.star import Star
+
+
+@pytest.fixture(scope="module", params=["near_ir", "mid_ir"])
+def made(request, small, planet):
+    """Return an observation, its constants and its references by grade."""
+    if request.param == "near_ir":
+        observation = small()
+    else:
+        observation = observe("miri_lrs", ngroups=8, nints=2, star=Star(8.5), planet=planet)
+    constants = render.build(observation)
+    return observation, constants, {g: references.make(observation, constants, g) for g in references.GRADES}
+
+
+def _corrected(observation, constants, library, charge_e):
+    """Return the linearised signal and the true one (DN, no bias) of pixels that see light, for charges (e-)."""
+    maps = constants.maps
+    y, x = (i[::53] for i in np.nonzero((maps.light > 0) & ~maps.dead))
+    law, scale = maps.charge_physics, maps.deficit_scale[y, x].astype(float)
+    signal = np.asarray(law(charge_e[:, None], scale)) / maps.gain[y, x]
+    pedestal = maps.bias_dn[y, x] if "superbias" not in library else 0.0
+    raw = signal + pedestal
+    linear = sum(np.asarray(c, float) * raw**n for n, c in enumerate(library["linearity"].coeffs[:, y, x]))
+    return linear - pedestal, charge_e[:, None] / maps.gain[y, x]
+
+
+def test_oracle_linearity_undoes_the_charge_physics(made):
+    observation, constants, grades = made
+    charge = np.linspace(0.02, 0.95, 40) * float(constants.maps.well_e)
+    found, true = _corrected(observation, constants, grades["oracle"], charge)
+    assert np.abs(found - true).max() < 1e-4 * true.max()
+    slope = np.diff(found, axis=0) / np.diff(true, axis=0)
+    assert slope == pytest.approx(np.ones_like(slope), abs=1e-3)
+
+
+def test_grades_err_as_they_say(made):
+    observation, constants, grades = made
+    charge = np.array([0.01, 0.8]) * float(constants.maps.well_e)
+    uncorrected = 1 - 1 / 1.05
+    errors = {}
+    for grade, library_ in grades.items():
+        found, true = _corrected(observation, constants, library_, charge)
+        errors[grade] = (found / true)[1] - (found / true)[0]
+    assert np.abs(errors["oracle"]).max() < np.abs(errors["estimated"]).std()
+    assert errors["estimated"].std() < 0.1 * uncorrected
+    assert 0.1 * uncorrected < errors["wrong"].mean() < uncorrected
+    ratio = np.median(grades["wrong"]["gain"].data / grades["estimated"]["gain"].data)
+    assert ratio == pytest.approx(1.1, rel=1e-6)
+    gains = grades["estimated"]["gain"].data / constants.maps.gain - 1
+    assert 0 < np.abs(gains).max() < 0.03
+
+
+def test_oracle_maps_are_the_truth(made):
+    observation, constants, grades = made
+    maps, oracle = constants.maps, grades["oracle"]
+    assert oracle["gain"].data == pytest.approx(maps.gain)
+    assert oracle["readnoise"].data * maps.gain / np.sqrt(2) == pytest.approx(maps.read_noise_e, rel=1e-6)
+    alive = ~maps.dead
+    assert oracle["flat"].data[alive] == pytest.approx(maps.flat[alive])
+    dq = oracle["mask"].dq
+    assert ((dq & flags.DO_NOT_USE) != 0).sum() == (maps.hot | maps.dead).sum() > 0
+    assert ((dq & flags.REFERENCE_PIXEL) != 0).sum() == (maps.light == 0).sum()
+    saturated = oracle["saturation"].data
+    full = maps.charge_physics(maps.well_e, maps.deficit_scale) / maps.gain + maps.bias_dn
+    assert (saturated < np.minimum(full, 65535.0))[maps.light > 0].all()
+    assert (saturated > 0.9 * np.minimum(full, 65000.0))[maps.light > 0].all()
+
+
+def test_estimated_noise_is_that_of_the_programme(made):
+    _, constants, grades = made
+    maps = constants.maps
+    lit = (maps.light > 0) & ~maps.dead
+    error = (grades["estimated"]["flat"].data - maps.flat)[lit] / grades["estimated"]["flat"].err[lit]
+    assert error.std() == pytest.approx(1.0, abs=0.05)
+    ratio = (grades["estimated"]["readnoise"].data / grades["oracle"]["readnoise"].data)[lit]
+    assert ratio.std() == pytest.approx(1 / np.sqrt(2 * 59), rel=0.1)
+
+
+def test_the_dark_and_the_reset_are_what_the_exposure_has(made):
+    observation, constants, grades = made
+    twin = np.asarray(render.mean_ramps(constants, np.int64(0), 1, ("dark", "reset_anomaly", "reference_pixels")))[0]
+    light = observe_light(observation, constants)
+    oracle = grades["oracle"]
+    model = oracle["dark"].data[0] + light
+    if "reset" in oracle:
+        model = model + oracle["reset"].data[0]
+    assert twin == pytest.approx(model, rel=1e-4, abs=0.01)
+
+
+def observe_light(observation, constants):
+    """Return the mean ramps of light alone."""
+    return np.asarray(render.mean_ramps(constants, np.int64(0), 1, ("reference_pixels",)))[0]
+
+
+def test_the_box_holds_the_light_and_the_windows_hold_none(made):
+    observation, constants, grades = made
+    aperture, spectrum = grades["oracle"]["extract1d"], constants.spectra[0]
+    axis = observation.mode.dispersion_axis
+    profile = spectrum.profile if axis == 1 else spectrum.profile.T
+    lit = np.isfinite(spectrum.along_um)
+    across, along = np.arange(profile.shape[0])[:, None], np.arange(profile.shape[1])
+
+    def edge(coefficients):
+        return np.polynomial.polynomial.polyval(along, coefficients)
+
+    box = (across > edge(aperture.lower)) & (across < edge(aperture.upper))
+    assert (profile * box).sum(0)[lit] == pytest.approx(np.ones(lit.sum()), abs=1e-5)
+    for lower, upper in aperture.background:
+        window = (across > edge(lower)) & (across < edge(upper))
+        assert window.sum(0)[lit].min() >= 1
+        assert (profile * window).sum(0)[lit].max() < 1e-5
+
+
+def test_written_references_are_found_and_read_back(made, tmp_path):
+    observation, constants, grades = made
+    paths = references.save(observation, grades["estimated"], tmp_path)
+    found = library.find(tmp_path, observation.meta, grades["estimated"].keys())
+    assert sorted(found) == sorted(grades["estimated"])
+    assert {p.name for p in found.values()} == {p.name for p in paths}
+    again = type(grades["estimated"]["linearity"]).from_file(found["linearity"], observation.meta)
+    assert (again.coeffs == grades["estimated"]["linearity"].coeffs).all()
+
+
+def test_an_unknown_grade_is_refused(small):
+    observation = small()
+    with pytest.raises(InputError, match="grade"):
+        references.make(observation, render.build(observation), "perfect")
+
+
+def test_the_photometric_response_gives_back_the_star(small):
+    table = Curve((0.5, 2.0, 6.0), (1.0, 3.0, 2.0))
+    observation = small(star=Star(11.0, table=table))
+    constants = render.build(observation)
+    photom = references.make(observation, constants, "oracle")["photom"]
+    spectrum = constants.spectra[0]
+    rate = np.asarray(spectrum.response(spectrum.photons)) / constants.maps.gain.mean()
+    lit = (spectrum.along_um > 1.0) & (spectrum.along_um < 5.0)
+    response = np.interp(spectrum.along_um[lit], photom.wavelength_um, photom.response) * photom.conversion
+    shape = np.interp(spectrum.along_um[lit], table.x, table.y)
+    flux = rate[lit] * response / shape
+    assert flux == pytest.approx(np.full(lit.sum(), flux.mean()), rel=1e-4)
