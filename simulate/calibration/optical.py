@@ -62,7 +62,7 @@ def photom(observation: Observation, constants: Constants) -> Photom | None:
     solid_angle = scale[0] * scale[1] / ARCSEC2_PER_SR if unit.endswith("/sr") else 1.0
     response = mjy / rate[lit] / solid_angle
     if table.per_micron:
-        response = response * np.abs(np.gradient(lam))[lit]
+        response = response * np.abs(np.gradient(lam[lit]))
     order = np.argsort(lam[lit])
     middle = float(np.median(response))
     return Photom(
