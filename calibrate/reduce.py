@@ -7,14 +7,18 @@ listed before any pixel is read.
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io import images, x1dints
 from uptheramp.calibrate.io.exposure import Exposure
+from uptheramp.calibrate.io.meta import ExposureMeta
+from uptheramp.calibrate.io.times import group_times_s
 from uptheramp.calibrate.references import library as references
 from uptheramp.calibrate.settings import Recipe
 from uptheramp.calibrate.state import LightCurves, Spectra, join
@@ -73,16 +77,26 @@ def stage1(
     known = learned(recipe.stage1, exposure.sample(SAMPLE), library, recipe.params)
     path = out / f"{exposure.root}_rateints.fits"
     cards = recipe.cards(1)
-    kept, total = [], _Mean()
-    with images.writer(path, exposure.meta, exposure.int_times, "DN/s", cards) as file:
+    kept, total, file, meta = [], _Mean(), None, exposure.meta
+    with ExitStack() as stack:
         for chunk in detector(recipe.stage1, exposure.chunks(size), known, recipe.params):
+            groupdq = np.asarray(chunk.groupdq[: chunk.count])
+            if file is None:  # which groups count is known once the first chunk is flagged
+                meta = replace(meta, mean_group_s=mean_used_s(groupdq, meta))
+                file = stack.enter_context(images.writer(path, meta, exposure.int_times, "DN/s", cards))
             piece = images.pieces(chunk.rates, chunk.count)
             file.write(chunk.first, **piece)
             total.add(piece)
-            kept.append(np.asarray(chunk.groupdq[: chunk.count]))
+            kept.append(groupdq)
             progress("stage 1", chunk.first + chunk.count, exposure.nints)
-    images.write_mean(out / f"{exposure.root}_rate.fits", exposure.meta, total.result(), "DN/s", cards)
+    images.write_mean(out / f"{exposure.root}_rate.fits", meta, total.result(), "DN/s", cards)
     return Product(path, known, np.concatenate(kept))
+
+
+def mean_used_s(groupdq: np.ndarray, meta: ExposureMeta) -> float:
+    """Mean time (s after INT_START) of the groups that are not DO_NOT_USE in most pixels: steps drop whole groups."""
+    used = ((groupdq & flags.DO_NOT_USE) == 0).mean((0, 2, 3)) > 0.5
+    return float(group_times_s(meta)[used if used.any() else slice(None)].mean())
 
 
 class _Mean:

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.io import fits
 
 from uptheramp.calibrate import flags
-from uptheramp.calibrate.io.times import mean_group_time
+from uptheramp.calibrate.io.times import group_times_s
 from uptheramp.scenarios.scenario import Scenario
 from uptheramp.validate import report_types as types
 from uptheramp.validate.metrics.lightcurve import beta
@@ -81,9 +81,7 @@ def _ramps(done: "ModeRun") -> tuple[types.RampExample, ...]:
         slope = np.asarray(hdus["SCI"].section[index], float)
     raw = reduced.exposure.read(index, 1)[0].astype(float)
     groupdq = reduced.groupdq[index]
-    meta = reduced.exposure.meta
-    first = np.arange(meta.ngroups) * (meta.nframes + meta.groupgap) + (meta.nframes + 1) / 2
-    time_s = first * meta.frame_time_s
+    time_s = group_times_s(reduced.exposure.meta)
     light = done.truth.star_e_per_s * np.isfinite(slope)
     picks = [("brightest pixel", np.unravel_index(np.argmax(light), light.shape))]
     hit = ((groupdq & flags.JUMP_DET) > 0).any(0) & np.isfinite(slope)
@@ -107,7 +105,7 @@ def _ramps(done: "ModeRun") -> tuple[types.RampExample, ...]:
 def _map(done: "ModeRun") -> types.LightCurveMap:
     spectra = done.reduced.spectra
     good = (np.asarray(spectra.dq) & flags.DO_NOT_USE) == 0
-    time = mean_group_time(done.reduced.exposure.int_times, done.reduced.exposure.meta)
+    time = done.reduced.when.time
     lit = np.isfinite(np.asarray(spectra.wavelength_um))
     return types.LightCurveMap(
         time_h=(time - done.observation.orbit_planet.t0_bjd_tdb) * HOUR,

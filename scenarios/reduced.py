@@ -60,12 +60,12 @@ def reduce_exposure(
     one = stage1(exposure, chosen, library, out, progress)
     two = stage2(open_exposure([one.path]), chosen, one.library, out, progress)
     three = stage3(open_exposure([two.path]), chosen, two.library, out, progress)
-    when = timing(exposure, library["extract1d"])
+    outliers = open_exposure([three.path])
+    when = timing(outliers, library["extract1d"])
     curves, binning = bin_channels(three.spectra, when, resolving_power, range_um)
     light = white(three.spectra, when, range_um)
     path = out / f"{exposure.root}_whtlt.ecsv"
     whtlt.write(path, light, exposure.int_times["int_mid_MJD_UTC"], three.spectra.unit)
-    outliers = open_exposure([three.path])
     return Reduced(exposure, chosen, three.library, one.groupdq, outliers, three.spectra, when, binning, curves)
 
 

@@ -46,6 +46,7 @@ KEYWORDS = {
     "program": "PROGRAM",
     "observation": "OBSERVTN",
     "visit": "VISIT",
+    "mean_group_s": "GRPMEAN",
 }
 
 
@@ -87,6 +88,7 @@ class ExposureMeta:
     program: str = "00000"
     observation: str = "001"
     visit: str = "001"
+    mean_group_s: float | None = None  # mean time of the groups used, s after INT_START; None: all groups (ours alone)
 
     def __post_init__(self):
         if self.integration_end == 0:
@@ -102,9 +104,9 @@ class ExposureMeta:
         return replace(self, segment=number, segments=total, integration_start=first, integration_end=last)
 
     def cards(self) -> dict[str, Any]:
-        """Header keywords and values; empty strings are left out."""
+        """Header keywords and values; what is empty is left out."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {KEYWORDS[name]: value for name, value in values.items() if value != ""}
+        return {KEYWORDS[name]: value for name, value in values.items() if value not in ("", None)}
 
 
 def from_header(header: Any, path: str) -> ExposureMeta:
@@ -136,7 +138,7 @@ def from_header(header: Any, path: str) -> ExposureMeta:
 
 _OPTIONAL = frozenset(
     ("filter", "pupil", "grating", "channel", "module", "integration_start", "integration_end", "segment", "segments")
-    + ("target", "tso", "program", "observation", "visit")
+    + ("target", "tso", "program", "observation", "visit", "mean_group_s")
 )
 
 

@@ -56,12 +56,20 @@ def read_int_times(hdus: fits.HDUList, path: Path) -> np.ndarray:
     return out
 
 
-def mean_group_time(int_times: np.ndarray, meta: ExposureMeta) -> Float[np.ndarray, "integration"]:
-    """Mean time of the groups of each integration, BJD_TDB - 2400000.5 d, for a pixel read at the end of a frame.
+def group_times_s(meta: ExposureMeta) -> Float[np.ndarray, "group"]:
+    """Mean time of the frames of each group, s after INT_START, for a pixel read at the end of a frame.
 
-    Group g (from 0) averages frames g*(nframes + gap) ... + nframes - 1 after the integration's start; a slope measures
-    the flux between the first and the last group, so its time is the mean of the group times, half a group later than
-    `int_mid`. Pixels read earlier in the frame are earlier by `kernels.readout`'s offset less one frame.
+    Group g (from 0) averages the frames g (nframes + gap) ... + nframes - 1 after the integration's start.
     """
-    groups = np.arange(meta.ngroups) * (meta.nframes + meta.groupgap) + (meta.nframes + 1) / 2
-    return int_times["int_start_BJD_TDB"] + groups.mean() * meta.frame_time_s / DAY_S
+    first = np.arange(meta.ngroups) * (meta.nframes + meta.groupgap)
+    return (first + (meta.nframes + 1) / 2) * meta.frame_time_s
+
+
+def mean_group_time(int_times: np.ndarray, meta: ExposureMeta) -> Float[np.ndarray, "integration"]:
+    """Mean time of the groups used in each integration, BJD_TDB - 2400000.5 d, for a pixel read last in a frame.
+
+    A slope measures the flux between the first and the last group, so its time is the mean of the group times, half a
+    group later than `int_mid`. Pixels read earlier in the frame are earlier by `kernels.readout`'s offset less one frame.
+    """
+    mean_s = group_times_s(meta).mean() if meta.mean_group_s is None else meta.mean_group_s
+    return int_times["int_start_BJD_TDB"] + mean_s / DAY_S
