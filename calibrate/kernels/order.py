@@ -14,14 +14,13 @@ NETWORK_PLANES = 12
 
 def median(x: Float[Array, "n ..."], valid: Bool[Array, "n ..."]) -> Float[Array, "..."]:
     """Median of the valid samples, the mean of the middle two for even counts; NaN where there is none."""
-    count = valid.sum(0)
+    count = valid.sum(0, dtype=jnp.int32)
     low, high = jnp.maximum(count - 1, 0) // 2, jnp.minimum(count // 2, jnp.maximum(count - 1, 0))
     if x.shape[0] <= NETWORK_PLANES:
         planes = _network(list(jnp.where(valid, x, jnp.inf)))
         middle = 0.5 * (_pick(planes, low) + _pick(planes, high))
     else:
-        keys = _keys(x, valid)
-        middle = 0.5 * (_select(x, keys, low) + _select(x, keys, high))
+        middle = _middle(x, _keys(x, valid), low, high)
     return jnp.where(count > 0, middle, jnp.nan)
 
 
@@ -49,14 +48,28 @@ def _keys(x: Float[Array, "n ..."], valid: Bool[Array, "n ..."]) -> UInt[Array, 
     return jnp.where(valid, jnp.where(bits & sign, ~bits, bits | sign), jnp.iinfo(dtype).max)
 
 
-def _select(x: Float[Array, "n ..."], keys: UInt[Array, "n ..."], rank: Int[Array, "..."]) -> Float[Array, "..."]:
-    """The sample of the given rank: the largest bound below which at most `rank` keys lie, found bit by bit."""
+def _middle(
+    x: Float[Array, "n ..."], keys: UInt[Array, "n ..."], low: Int[Array, "..."], high: Int[Array, "..."]
+) -> Float[Array, "..."]:
+    """Mean of the samples of two neighbouring (or equal) ranks."""
+    first = _bound(keys, low)
+    reached = (keys <= first).sum(0, dtype=jnp.int32) > high
+    next_key = jnp.where(keys > first, keys, jnp.iinfo(keys.dtype).max).min(0)
+    return 0.5 * (_sample(x, keys, first) + _sample(x, keys, jnp.where(reached, first, next_key)))
+
+
+def _bound(keys: UInt[Array, "n ..."], rank: Int[Array, "..."]) -> UInt[Array, "..."]:
+    """The key of the given rank: the largest bound below which at most `rank` keys lie, found bit by bit."""
     bits = jnp.iinfo(keys.dtype).bits
 
     def refine(step: Int[Array, ""], bound: UInt[Array, "..."]) -> UInt[Array, "..."]:
         trial = bound | (jnp.asarray(1, keys.dtype) << (bits - 1 - step).astype(keys.dtype))
-        return jnp.where((keys < trial).sum(0) <= rank, trial, bound)
+        return jnp.where((keys < trial).sum(0, dtype=jnp.int32) <= rank, trial, bound)
 
-    bound = jax.lax.fori_loop(0, bits, refine, jnp.zeros(keys.shape[1:], keys.dtype))
-    chosen = keys == bound
-    return jnp.where(chosen, x, 0).sum(0) / jnp.maximum(chosen.sum(0), 1).astype(x.dtype)
+    return jax.lax.fori_loop(0, bits, refine, jnp.zeros(keys.shape[1:], keys.dtype))
+
+
+def _sample(x: Float[Array, "n ..."], keys: UInt[Array, "n ..."], key: UInt[Array, "..."]) -> Float[Array, "..."]:
+    """The sample with this key; equal ones share it."""
+    chosen = keys == key
+    return jnp.where(chosen, x, 0).sum(0) / jnp.maximum(chosen.sum(0, dtype=jnp.int32), 1).astype(x.dtype)

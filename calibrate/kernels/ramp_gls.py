@@ -5,8 +5,8 @@ ones the covariance -B, others none (Brandt 2024, PASP 136, 045004), with
 
     B = sigma^2 / N - a delta,    delta = t_frame (N^2 - 1) / (6 N),
 
-a the Poisson variance per second, T the time between groups, sigma the noise of one read. For single frames B = sigma^2.
-Such a matrix C has the solution of C w = a T 1 on a run of n flag-free differences
+a the Poisson variance per second, T the time between groups, sigma the noise of one read; for single frames
+B = sigma^2. Such a matrix C has the solution of C w = a T 1 on a run of n flag-free differences
 
     w_j = 1 - (q^j + q^(n+1-j)) / (1 + q^(n+1)) = (1 - q^j) (1 - q^(n+1-j)) / (1 + q^(n+1)),    q + 1/q = 2 + a T / B,
 

@@ -28,7 +28,7 @@ class Segments(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Slope (per group), the sum of 1 / var_rnoise and of 1 / var_poisson in units of one (see `fit`); usable or not."""
+    """Slope (DN per group), information on read and Poisson noise in the units of `fit`, and whether there is any."""
 
     slope: Float[Array, "..."]
     read_information: Float[Array, "..."]

@@ -16,8 +16,9 @@ MODELS = {"MIRI": "DarkMIRIModel", "NIRSPEC": "DarkNirspecModel"}
 
 
 class Dark(eqx.Module):
-    """Dark signal (DN) of each integration and group (the last integration serves all later ones), its flags, and the
-    mean dark current (e-/s) whose Poisson noise the slope fit counts.
+    """Dark signal (DN) by integration (the last serves all later ones) and group, flags, and mean dark current (e-/s).
+
+    The current is there for its Poisson noise, which the slope fit counts.
     """
 
     data: Float[Array, "integration group y x"]

@@ -1,6 +1,7 @@
 """Undo the crosstalk between neighbouring pixels."""
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from uptheramp.calibrate.kernels.convolve import convolve
 from uptheramp.calibrate.references.ipc import Ipc
@@ -26,5 +27,5 @@ def ipc(state: Ramps, refs: IpcRefs, params: None) -> tuple[Ramps, None]:
     kernel = refs.ipc.kernel
     if kernel.ndim == 4:
         kernel = kernel[..., rows, columns]
-    data = state.data.at[..., rows, columns].set(convolve(state.data[..., rows, columns], kernel))
+    data = jnp.asarray(state.data).at[..., rows, columns].set(convolve(state.data[..., rows, columns], kernel))
     return eqx.tree_at(lambda s: s.data, state, data), None

@@ -1,5 +1,7 @@
 """Find cosmic-ray hits in the ramps."""
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ from uptheramp.calibrate.step import step
 FEWEST_GROUPS = 3
 SCALE_CLIP = 5.0  # standard deviations beyond which a difference says nothing on the brightness of its integration
 SCALE_PASSES = 2
+MEDIAN_VARIANCE = math.pi / 2  # of the median of Gaussian samples, times their number over their variance
 
 
 class JumpRefs(eqx.Module):
@@ -62,18 +65,20 @@ def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> Diff
     """Median difference of each pixel and group over the integrations of the sample, DN."""
     if params.expectation != "template" or sample.readout.ngroups < FEWEST_GROUPS:
         return None
-    return DifferenceTemplate(order.median(*differences(sample)))
+    difference, valid = differences(sample)
+    return DifferenceTemplate(order.median(difference, valid), valid.sum(0).astype(difference.dtype))
 
 
 @step(cite="Anderson & Gordon 2011; jwst 3.0.0 jump", learned="difference_template", learn=learn_differences)
 def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpInfo | None]:
-    """Flag the later group of every difference that stands out by the two-point test JUMP_DET, and, for large jumps,
-    the same group of the four neighbours. Pixels without a gain become NO_GAIN_VALUE | DO_NOT_USE.
+    """Flag JUMP_DET the later group of every difference that stands out by the two-point test.
+
+    Large jumps flag the same group of the four neighbours. Pixels without a gain become NO_GAIN_VALUE | DO_NOT_USE.
     """
     if state.readout.ngroups < FEWEST_GROUPS:
         return state, None
-    state = jax.lax.stop_gradient(state)
-    difference, valid = differences(state)
+    difference, valid = differences(jax.lax.stop_gradient(state))
+    refs = jax.lax.stop_gradient(refs)
     known = refs.gain.data > 0
     gain = jnp.where(known, refs.gain.data, 1)
     difference = difference * gain
@@ -88,7 +93,7 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
         large = hit & valid & (size > params.min_jump_to_flag_neighbors) & (size < params.max_jump_to_flag_neighbors)
         hit = hit | grow.cross(large)
     usable = (state.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.SATURATED)) == 0
-    groupdq = state.groupdq.at[:, 1:].set(
+    groupdq = jnp.asarray(state.groupdq).at[:, 1:].set(
         state.groupdq[:, 1:] | jnp.where(hit & usable, flags.JUMP_DET, 0).astype(jnp.uint8)
     )
     no_gain = jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
@@ -148,4 +153,7 @@ def _against_template(
         kept = jnp.clip(difference, scale * template - reach, scale * template + reach)
         scale = jnp.where(norm > 0, (weight * kept).sum((1, 2, 3), keepdims=True) / jnp.where(norm > 0, norm, 1), 1)
     level = scale * template
-    return valid & (two_point.ratio(difference, level, noise_variance) > params.rejection_threshold), level, valid
+    # the median of n integrations is itself uncertain, by sqrt(pi / 2 n) of their scatter
+    uncertain = jnp.sqrt(1 + MEDIAN_VARIANCE / jnp.maximum(refs.difference_template.count, 1))
+    size = two_point.ratio(difference, level, noise_variance) / uncertain
+    return valid & (size > params.rejection_threshold), level, valid

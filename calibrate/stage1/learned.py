@@ -11,6 +11,10 @@ class RateTemplate(eqx.Module):
 
 
 class DifferenceTemplate(eqx.Module):
-    """Typical difference of neighbouring groups of each pixel, DN, by group; NaN where the sample holds none."""
+    """Typical difference of neighbouring groups of each pixel, DN, by group; NaN where the sample holds none.
+
+    `count` is the number of integrations that the median was taken over.
+    """
 
     data: Float[Array, "difference y x"]
+    count: Float[Array, "difference y x"]

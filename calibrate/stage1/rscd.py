@@ -21,8 +21,9 @@ class RscdRefs(eqx.Module):
 
 @step(cite="jwst 3.0.0 rscd")
 def rscd(state: Ramps, refs: RscdRefs, params: None) -> tuple[Ramps, None]:
-    """Flag the first groups DO_NOT_USE: as many as the reference says for the first integration and for later ones, as
-    the ramp allows, and fewer in pixels that saturate early (which become FLUX_ESTIMATED).
+    """Flag the first groups DO_NOT_USE: as many as the reference says for the first and for later integrations.
+
+    Fewer where the ramp is too short, and in pixels that saturate early, which become FLUX_ESTIMATED.
     """
     ngroups = state.readout.ngroups
     if refs.rscd is None or ngroups < FEWEST_GROUPS or refs.rscd.group_skip1 == refs.rscd.group_skip == 0:

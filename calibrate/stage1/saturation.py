@@ -29,8 +29,10 @@ class SaturationParams(eqx.Module):
 
 @step(cite="jwst 3.0.0 saturation")
 def saturation(state: Ramps, refs: SaturationRefs, params: SaturationParams) -> tuple[Ramps, None]:
-    """Flag raw groups at or above the threshold, with all later ones, as SATURATED, and their neighbours; groups at or
-    below 0 DN as AD_FLOOR and DO_NOT_USE. Groups of averaged frames that saturated only in part become DO_NOT_USE.
+    """Flag SATURATED the raw groups at or above the threshold, all later ones, and their neighbours.
+
+    Groups at or below 0 DN become AD_FLOOR | DO_NOT_USE; groups of averaged frames that saturated only in part
+    DO_NOT_USE.
     """
     threshold, raw, radius = refs.saturation.data, state.data, params.n_pix_grow_sat
     saturated = jax.lax.associative_scan(jnp.logical_or, raw >= threshold, axis=1)
@@ -81,8 +83,9 @@ def _second(
     saturated: Bool[Array, "integration group y x"],
     nframes: int,
 ) -> Bool[Array, "integration y x"]:
-    """Second groups that rise enough for a hit in their last frame, in ramps that would not have saturated by the third
-    group without one, but did.
+    """Second groups that rise enough for a hit in their last frame.
+
+    Only in ramps that would not have saturated by the third group without one, but did.
     """
     threshold = refs.saturation.data
     bias = 0 if refs.superbias is None else refs.superbias.data

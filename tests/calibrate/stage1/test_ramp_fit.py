@@ -1,0 +1,176 @@
+"""Slopes against algebra that shares nothing with the step: dense covariances, official rules by hand."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.gradient import value_and_grad
+from uptheramp.calibrate.kernels import order, ramp_gls, ramp_ols
+from uptheramp.calibrate.stage1.learned import RateTemplate
+from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, RampFitRefs, ramp_fit
+
+
+def frame_covariance(ngroups, nframes, gap, frame_s, poisson_per_s, read_variance_frame):
+    """Covariance of group means from that of every single frame: min(t, t') and white noise."""
+    per = nframes + gap
+    times = frame_s * (np.arange(ngroups * per) + 1)
+    frames = poisson_per_s * np.minimum.outer(times, times) + read_variance_frame * np.eye(len(times))
+    average = np.zeros((ngroups, len(times)))
+    for g in range(ngroups):
+        average[g, g * per : g * per + nframes] = 1 / nframes
+    return average @ frames @ average.T
+
+
+@pytest.mark.parametrize(("nframes", "gap"), [(1, 0), (1, 3), (4, 1), (8, 0), (8, 12)])
+@pytest.mark.parametrize("rate", [1e-3, 1.0, 300.0, 1e5])
+@pytest.mark.parametrize("lost", [(), (2,), (0, 3, 4)])
+def test_gls_weights_and_variances_equal_the_dense_solution(nframes, gap, rate, lost):
+    ngroups, frame_s, read_frame = 8, 0.7, 60.0
+    spacing = frame_s * (nframes + gap)
+    cov = frame_covariance(ngroups, nframes, gap, frame_s, rate, read_frame)
+    d = np.diff(np.eye(ngroups), axis=0)
+    usable = np.ones(ngroups - 1, bool)
+    usable[list(lost)] = False
+    chosen = (d @ cov @ d.T)[np.ix_(usable, usable)]
+    solved = np.linalg.solve(chosen, np.ones(usable.sum()))
+    delay = ramp_gls.averaging_delay(nframes, jnp.asarray(frame_s))
+    args = jnp.asarray(rate), jnp.asarray(read_frame / nframes), jnp.asarray(spacing), delay
+    w = np.asarray(ramp_gls.weights(jnp.asarray(usable), *args))
+    assert (w[~usable] == 0).all()
+    # below the floor of the Poisson share the weights stay those of the floor
+    np.testing.assert_allclose(w[usable] / w.sum(), solved / solved.sum(), rtol=1e-4 if rate < 1 else 1e-9)
+    best = solved / solved.sum()
+    full = np.zeros(ngroups - 1)
+    full[usable] = best
+    poisson, read = ramp_gls.variances(jnp.asarray(full), *args)
+    np.testing.assert_allclose(float(poisson + read), best @ chosen @ best / spacing**2, rtol=1e-9)
+
+
+def state_and_refs(exposure, **options):
+    case = exposure(correction="none", **options)
+    state = eqx.tree_at(lambda s: s.data, case.ramps, case.ramps.data.astype(np.float32))
+    return state, RampFitRefs(case.library["gain"], case.library["readnoise"], None, None)
+
+
+@pytest.mark.parametrize("algorithm", ["OLS_C", "GLS"])
+def test_a_straight_ramp_gives_its_slope_with_every_flag(exposure, algorithm):
+    state, refs = state_and_refs(exposure, ngroups=8)
+    group = np.arange(8, dtype=np.float32)[:, None, None]
+    data = np.broadcast_to(50 + 20 * group, state.data.shape).copy()
+    dq = np.zeros(data.shape, np.uint8)
+    data[:, 4:, 0, 0] += 999
+    dq[:, 4, 0, 0] = flags.JUMP_DET
+    dq[:, 5:, 0, 1] = flags.SATURATED
+    dq[:, 2, 0, 2] = flags.DO_NOT_USE
+    dq[:, 0, 0, 3], dq[:, 1:, 0, 3] = 0, flags.SATURATED  # one good group
+    dq[:, :, 0, 4] = flags.SATURATED
+    dq[:, :, 0, 5] = flags.DO_NOT_USE
+    state = eqx.tree_at(lambda s: (s.data, s.groupdq), state, (data, dq))
+    rates, _ = ramp_fit(state, refs, RampFitParams(algorithm=algorithm))
+    slope, out = np.asarray(rates.data), np.asarray(rates.dq)
+    assert np.isnan(slope[:, 0, 3:6]).all()
+    assert (out[:, 0, 3:6] & flags.DO_NOT_USE).all()
+    slope[:, 0, 3:6] = 40
+    np.testing.assert_allclose(slope, 20 / 0.5, rtol=1e-5)
+    assert (out[:, 0, 0] == flags.JUMP_DET).all()
+    assert (out[:, 0, 1] == flags.SATURATED).all()
+    assert (out[:, 0, 2] == 0).all()
+
+
+def test_template_weights_do_not_bias_the_slope(exposure):
+    state, refs = state_and_refs(exposure, nints=60, ngroups=8, rate_dn=60.0, seed=5)
+    params = RampFitParams(algorithm="GLS")
+    truth_like, _ = ramp_fit(state, refs, RampFitParams(algorithm="OLS_C"))
+    template = RateTemplate(jnp.nanmedian(truth_like.data, axis=0))
+    fitted, _ = ramp_fit(
+        state, eqx.tree_at(lambda r: r.rate_template, refs, template, is_leaf=lambda x: x is None), params
+    )
+    pull = np.asarray((fitted.data - template.data) / fitted.err)[2:, :6]
+    assert abs(np.nanmean(pull)) < 4 / pull.size**0.5 + 0.05
+    assert 0.9 < np.nanstd(pull) < 1.1
+
+
+@pytest.mark.parametrize("mode", ["exact", "frozen"])
+def test_gradient_equals_finite_differences_of_the_same_function(exposure, mode):
+    state, refs = state_and_refs(exposure, nints=1)
+    with jax.enable_x64(True):
+        state = eqx.tree_at(lambda s: s.data, state, state.data.astype(np.float64))
+        refs = jax.tree.map(lambda x: np.asarray(x, np.float64), refs)
+        template = RateTemplate(np.full(state.data.shape[2:], 80.0))
+        refs = eqx.tree_at(lambda r: r.rate_template, refs, template, is_leaf=lambda x: x is None)
+        params = RampFitParams(algorithm="GLS", gradient=mode)
+
+        def total(gain, weights_gain):
+            """Slopes whose weights see `weights_gain`; in the frozen mode that argument is held."""
+            r = eqx.tree_at(lambda r: r.gain.data, refs, gain)
+            rates, _ = ramp_fit(state, r, params)
+            return jnp.where(jnp.isfinite(rates.data), rates.data, 0).sum()
+
+        gain = refs.gain.data
+        _, gradient = value_and_grad(lambda g: total(g, g))(gain)
+        direction = np.zeros_like(gain)
+        direction[3:9, 5:20] = 1
+        step = 1e-5
+        difference = (total(gain + step * direction, None) - total(gain - step * direction, None)) / (2 * step)
+        along = float((np.asarray(gradient) * direction).sum())
+        if mode == "frozen":
+            assert along == 0  # the slope depends on the gain through its weights alone
+            assert abs(difference) > 1e-6
+        else:
+            np.testing.assert_allclose(along, difference, rtol=1e-6)
+
+
+def test_official_segments_against_a_plain_loop():
+    rng = np.random.default_rng(3)
+    n, pixels = 12, 300
+    data = rng.normal(100, 30, (n, pixels)).cumsum(0)
+    good = rng.random((n, pixels)) > 0.25
+    jump = ~good & (rng.random((n, pixels)) < 0.5)
+    gain, noise = 1.7, 15.0
+    fit = ramp_ols.fit(*map(jnp.asarray, (data, good, jump)), jnp.full(pixels, gain), jnp.full(pixels, noise), 1.0)
+    for p in range(pixels):
+        pieces, g = [], 0
+        while g < n:
+            if good[g, p]:
+                end = g
+                while end < n and good[end, p]:
+                    end += 1
+                pieces.append((g - 1 if g and jump[g - 1, p] else g, end))
+                g = end
+            g += 1
+        long = [s for s in pieces if s[1] - s[0] > 1]
+        assert bool(fit.usable[p]) == bool(pieces)
+        if not long:
+            if pieces:
+                np.testing.assert_allclose(fit.slope[p], data[pieces[0][0], p])
+            continue
+        top = bottom = 0.0
+        for a, b in long:
+            x, y = np.arange(a, b), data[a:b, p]
+            signal = (y[-1] - y[0]) * gain
+            total = noise**2 + signal
+            snr = signal / np.sqrt(total) if total > 0 else 0
+            w = np.abs((x - x.mean()) / ((b - a - 1) / 2)) ** float(
+                np.select([snr < l for l in (5, 10, 20, 50, 100)], (0, 0.4, 1, 3, 6), 10)
+            )
+            slope = np.polyfit(x, y, 1, w=np.sqrt(w))[0]
+            information = (b - a) ** 3 - (b - a)
+            top, bottom = top + slope * information, bottom + information
+        np.testing.assert_allclose(fit.slope[p], top / bottom, rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(fit.read_information[p], bottom / 12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 12, 13, 40])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_median_of_valid_samples(n, dtype):
+    rng = np.random.default_rng(n)
+    x = rng.normal(size=(n, 500)).astype(dtype)
+    x[:, :50] = np.round(x[:, :50])  # ties
+    valid = rng.random(x.shape) > 0.3
+    got = np.asarray(order.median(jnp.asarray(x), jnp.asarray(valid)))
+    some = valid.any(0)
+    np.testing.assert_array_equal(np.isnan(got), ~some)
+    np.testing.assert_allclose(got[some], np.nanmedian(np.where(valid, x, np.nan)[:, some], axis=0), rtol=1e-6)
