@@ -22,21 +22,26 @@ class Windows(NamedTuple):
     order: int
 
 
-def windows(state: Rates, extract1d: Extract1d, sigma: Float[Array, ""]) -> Windows:
-    """Choose the usable window pixels within `sigma` errors of a robust line; the choice is not differentiated."""
+def windows(state: Rates, extract1d: Extract1d) -> Windows:
+    """Weigh the usable pixels by how much of them the windows cover."""
     axis = aperture.across_axis(extract1d.dispersion_axis)
     shape = state.data.shape[-2:]
     inside = sum(
         (aperture.coverage(lower, upper, shape, axis) for lower, upper in jnp.asarray(extract1d.background)),
         start=jnp.zeros(shape),
     )
-    good = usable(state)
-    weight = jnp.where(good, jnp.minimum(inside, 1).astype(state.data.dtype), 0)
+    weight = jnp.where(usable(state), jnp.minimum(inside, 1).astype(state.data.dtype), 0)
     u = aperture.coordinate(shape, axis).astype(state.data.dtype)
-    data, variance = zeroed(state.data, good), sum(zeroed(v, good) for v in variances(state))
-    frozen = jax.lax.stop_gradient((data, variance, weight))
-    kept = aperture.clipped(*frozen, u, axis, extract1d.background_order, jax.lax.stop_gradient(sigma))
-    return Windows(jnp.where(kept, weight, 0), u, axis, extract1d.background_order)
+    return Windows(weight, u, axis, extract1d.background_order)
+
+
+def clipped(state: Rates, chosen: Windows, sigma: Float[Array, ""]) -> Windows:
+    """Leave out pixels more than `sigma` errors from a robust line; the choice is not differentiated."""
+    good = usable(state)
+    variance = sum(zeroed(v, good) for v in variances(state))
+    held = jax.lax.stop_gradient((zeroed(state.data, good), variance, chosen.weight))
+    kept = aperture.clipped(*held, chosen.coordinate, chosen.axis, chosen.order, jax.lax.stop_gradient(sigma))
+    return chosen._replace(weight=jnp.where(kept, chosen.weight, 0))
 
 
 def level(state: Rates, chosen: Windows) -> Float[Array, "integration y x"]:

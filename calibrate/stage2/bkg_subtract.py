@@ -5,7 +5,7 @@ from dataclasses import replace
 import equinox as eqx
 
 from uptheramp.calibrate.references.extract1d import Extract1d
-from uptheramp.calibrate.stage2.background import level, windows
+from uptheramp.calibrate.stage2.background import clipped, level, windows
 from uptheramp.calibrate.state import Rates
 from uptheramp.calibrate.step import step
 
@@ -30,5 +30,5 @@ def bkg_subtract(state: Rates, refs: BkgSubtractRefs, params: BkgSubtractParams)
     the error of the level is common to all pixels of an element and does not add like theirs, so extract_1d, which
     knows the same windows, adds it once (`background = "removed"`).
     """
-    background = level(state, windows(state, refs.extract1d, params.sigma))
-    return replace(state, data=state.data - background), None
+    chosen = clipped(state, windows(state, refs.extract1d), params.sigma)
+    return replace(state, data=state.data - level(state, chosen)), None

@@ -32,10 +32,9 @@ class Extract1dParams(eqx.Module):
     `background` says what is to be done about the windows of the reference: "none"; "subtract" their mean or line here;
     "removed", when bkg_subtract has done so: then only its error is added. `missing` says what becomes of a bad pixel's
     light: "rescale" estimates it from the profile, "omit" loses it, as the official step does. Elements of which less
-    than `minimum_fraction` of the light was seen are not used. `sigma` clips the windows.
+    than `minimum_fraction` of the light was seen are not used.
     """
 
-    sigma: float = 4.0
     minimum_fraction: float = 0.5
     background: str = eqx.field(static=True, default="removed")
     missing: str = eqx.field(static=True, default="rescale")
@@ -73,7 +72,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     sums = [jnp.sum(share**2 * zeroed(v, good), axis) for v in variances(state)]
     background = jnp.zeros_like(flux)
     if params.background != "none" and len(refs.extract1d.background):
-        chosen = windows(state, refs.extract1d, params.sigma)
+        chosen = windows(state, refs.extract1d)
         pull = aperture.influence(share, *chosen)
         sums = [
             total + jnp.sum(pull**2 * zeroed(v, good), axis) for total, v in zip(sums, variances(state), strict=True)

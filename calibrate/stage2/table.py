@@ -24,7 +24,7 @@ TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
 }
 
 # the official step subtracts the background itself, unclipped, and loses the light of bad pixels
-_EXTRACT_OFFICIAL = Extract1dParams(sigma=float("inf"), background="subtract", missing="omit")
+_EXTRACT_OFFICIAL = Extract1dParams(background="subtract", missing="omit")
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "recommended": {},

@@ -1,7 +1,8 @@
 """Where the wavelength channels begin and end."""
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 
 def edges_for(
@@ -46,9 +47,8 @@ def pixel_boundaries(wavelength_um: Float[np.ndarray, "wavelength"]) -> Float[np
 
 
 def membership(
-    wavelength_um: Float[np.ndarray, "wavelength"], edges: Float[np.ndarray, "edge"]
-) -> Float[np.ndarray, "channel wavelength"]:
+    wavelength_um: Float[Array, "wavelength"], edges: Float[Array, "edge"]
+) -> Float[Array, "channel wavelength"]:
     """1 where the centre of a dispersion pixel lies in a channel (lower edge included), else 0."""
-    wavelength = np.asarray(wavelength_um, np.float64)[None, :]
-    edges = np.asarray(edges, np.float64)
-    return ((wavelength >= edges[:-1, None]) & (wavelength < edges[1:, None])).astype(np.float64)
+    wavelength, edges = jnp.asarray(wavelength_um, float)[None, :], jnp.asarray(edges, float)[:, None]
+    return ((wavelength >= edges[:-1]) & (wavelength < edges[1:])).astype(float)

@@ -1,7 +1,7 @@
 """Spectra binned into light curves of wavelength channels."""
 
+import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from uptheramp.calibrate.kernels.aperture import ratio
@@ -10,9 +10,10 @@ from uptheramp.calibrate.stage3.combine import combine, points
 from uptheramp.calibrate.state import LightCurves, Spectra
 
 
+@eqx.filter_jit
 def channels(
     spectra: Spectra,
-    edges: Float[np.ndarray, "edge"],
+    edges: Float[Array, "edge"],
     time: Float[Array, "time"],
     exposure_s: Float[Array, ""],
     time_offset_s_per_pixel: Float[Array, "wavelength"],
@@ -25,7 +26,7 @@ def channels(
     `time` is BJD_TDB - 2400000.5 (d), `time_offset_s_per_pixel` when each dispersion pixel is read after it.
     """
     seen = points(spectra)
-    members = membership(np.asarray(spectra.wavelength_um), edges)
+    members = membership(spectra.wavelength_um, edges)
     bright = (seen.typical_flux > 0) & (seen.typical_variance > 0)
     raw = members * jnp.where(bright, ratio(seen.typical_flux, seen.typical_variance), 0)
     weights = ratio(raw, jnp.sum(raw * seen.typical_flux, 1, keepdims=True))

@@ -21,7 +21,7 @@ def test_box_extraction_with_background(made):
     axis = aperture.across_axis(reference.dispersion_axis)
     inside = np.asarray(aperture.coverage(reference.lower, reference.upper, shape, axis), np.float64)
     windows = sum(np.asarray(aperture.coverage(*pair, shape, axis)) for pair in reference.background)
-    ours, _ = extract_1d(state, Extract1dRefs(reference, None), Extract1dParams(1e9, background="subtract"))
+    ours, _ = extract_1d(state, Extract1dRefs(reference, None), Extract1dParams(background="subtract"))
     image = state.data[2].astype(np.float64)
     variance = [turn(v[2]).astype(np.float64) for v in (state.var_rnoise, state.var_poisson, state.var_flat)]
     ones = np.ones(turn(image).shape)
