@@ -5,6 +5,8 @@ of the floats, which is exact, compiles to one small loop, and reads each plane 
 axis is some 60 times slower on a CPU). Both let gradients pass to the samples that were selected.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt
@@ -45,7 +47,12 @@ def _keys(x: Float[Array, "n ..."], valid: Bool[Array, "n ..."]) -> UInt[Array, 
     dtype = jnp.uint32 if x.dtype == jnp.float32 else jnp.uint64
     sign = jnp.asarray(1, dtype) << (jnp.iinfo(dtype).bits - 1)
     bits = jax.lax.bitcast_convert_type(jax.lax.stop_gradient(x), dtype)
-    return jnp.where(valid, jnp.where(bits & sign, ~bits, bits | sign), jnp.iinfo(dtype).max)
+    return jnp.where(valid, jnp.where(bits & sign, ~bits, bits | sign), _last(dtype))
+
+
+def _last(dtype: Any) -> UInt[Array, ""]:
+    """The key that comes after all others."""
+    return ~jnp.zeros((), dtype)
 
 
 def _middle(
@@ -54,7 +61,7 @@ def _middle(
     """Mean of the samples of two neighbouring (or equal) ranks."""
     first = _bound(keys, low)
     reached = (keys <= first).sum(0, dtype=jnp.int32) > high
-    next_key = jnp.where(keys > first, keys, jnp.iinfo(keys.dtype).max).min(0)
+    next_key = jnp.where(keys > first, keys, _last(keys.dtype)).min(0)
     return 0.5 * (_sample(x, keys, first) + _sample(x, keys, jnp.where(reached, first, next_key)))
 
 

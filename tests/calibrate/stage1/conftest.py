@@ -39,6 +39,7 @@ class Case(NamedTuple):
     meta: ExposureMeta
     ramps: Ramps
     library: dict[str, Any]
+    rate_dn_s: np.ndarray
 
 
 def make(
@@ -117,7 +118,7 @@ def make(
         np.float64(group_s),
         readout,
     )
-    return Case(meta, ramps, library)
+    return Case(meta, ramps, library, bright)
 
 
 @pytest.fixture(scope="session")

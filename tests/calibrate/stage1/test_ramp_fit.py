@@ -49,6 +49,9 @@ def test_gls_weights_and_variances_equal_the_dense_solution(nframes, gap, rate, 
     np.testing.assert_allclose(float(poisson + read), best @ chosen @ best / spacing**2, rtol=1e-9)
 
 
+fit_compiled = eqx.filter_jit(lambda state, refs, params: ramp_fit(state, refs, params))
+
+
 def state_and_refs(exposure, **options):
     case = exposure(correction="none", **options)
     state = eqx.tree_at(lambda s: s.data, case.ramps, case.ramps.data.astype(np.float32))
@@ -69,8 +72,8 @@ def test_a_straight_ramp_gives_its_slope_with_every_flag(exposure, algorithm):
     dq[:, :, 0, 4] = flags.SATURATED
     dq[:, :, 0, 5] = flags.DO_NOT_USE
     state = eqx.tree_at(lambda s: (s.data, s.groupdq), state, (data, dq))
-    rates, _ = ramp_fit(state, refs, RampFitParams(algorithm=algorithm))
-    slope, out = np.asarray(rates.data), np.asarray(rates.dq)
+    rates, _ = fit_compiled(state, refs, RampFitParams(algorithm=algorithm))
+    slope, out = np.array(rates.data), np.asarray(rates.dq)
     assert np.isnan(slope[:, 0, 3:6]).all()
     assert (out[:, 0, 3:6] & flags.DO_NOT_USE).all()
     slope[:, 0, 3:6] = 40
@@ -80,22 +83,21 @@ def test_a_straight_ramp_gives_its_slope_with_every_flag(exposure, algorithm):
     assert (out[:, 0, 2] == 0).all()
 
 
-def test_template_weights_do_not_bias_the_slope(exposure):
-    state, refs = state_and_refs(exposure, nints=60, ngroups=8, rate_dn=60.0, seed=5)
-    params = RampFitParams(algorithm="GLS")
-    truth_like, _ = ramp_fit(state, refs, RampFitParams(algorithm="OLS_C"))
-    template = RateTemplate(jnp.nanmedian(truth_like.data, axis=0))
-    fitted, _ = ramp_fit(
-        state, eqx.tree_at(lambda r: r.rate_template, refs, template, is_leaf=lambda x: x is None), params
-    )
-    pull = np.asarray((fitted.data - template.data) / fitted.err)[2:, :6]
-    assert abs(np.nanmean(pull)) < 4 / pull.size**0.5 + 0.05
-    assert 0.9 < np.nanstd(pull) < 1.1
+@pytest.mark.parametrize("nframes", [1, 4])
+def test_weights_from_a_template_leave_no_bias_and_tell_the_error(exposure, nframes):
+    options = {"nints": 60, "ngroups": 6, "nframes": nframes, "rate_dn": 60.0, "seed": 5}
+    state, refs = state_and_refs(exposure, **options)
+    truth = exposure(correction="none", **options).rate_dn_s
+    refs = eqx.tree_at(lambda r: r.rate_template, refs, RateTemplate(truth), is_leaf=lambda x: x is None)
+    fitted, _ = fit_compiled(state, refs, RampFitParams(algorithm="GLS"))
+    pull = np.asarray((fitted.data - truth) / fitted.err)[2:, :6]  # the hits are in the first two, and below
+    assert abs(pull.mean()) < 4 / pull.size**0.5
+    assert abs(pull.std() - 1) < 4 / (2 * pull.size) ** 0.5 + 0.01  # rounding to DN adds 1/12 to 64
 
 
 @pytest.mark.parametrize("mode", ["exact", "frozen"])
 def test_gradient_equals_finite_differences_of_the_same_function(exposure, mode):
-    state, refs = state_and_refs(exposure, nints=1)
+    state, refs = state_and_refs(exposure, nints=2)
     with jax.enable_x64(True):
         state = eqx.tree_at(lambda s: s.data, state, state.data.astype(np.float64))
         refs = jax.tree.map(lambda x: np.asarray(x, np.float64), refs)
@@ -103,18 +105,17 @@ def test_gradient_equals_finite_differences_of_the_same_function(exposure, mode)
         refs = eqx.tree_at(lambda r: r.rate_template, refs, template, is_leaf=lambda x: x is None)
         params = RampFitParams(algorithm="GLS", gradient=mode)
 
-        def total(gain, weights_gain):
-            """Slopes whose weights see `weights_gain`; in the frozen mode that argument is held."""
-            r = eqx.tree_at(lambda r: r.gain.data, refs, gain)
-            rates, _ = ramp_fit(state, r, params)
+        @jax.jit
+        def total(gain):
+            rates, _ = ramp_fit(state, eqx.tree_at(lambda r: r.gain.data, refs, gain), params)
             return jnp.where(jnp.isfinite(rates.data), rates.data, 0).sum()
 
         gain = refs.gain.data
-        _, gradient = value_and_grad(lambda g: total(g, g))(gain)
+        _, gradient = value_and_grad(total)(gain)
         direction = np.zeros_like(gain)
         direction[3:9, 5:20] = 1
         step = 1e-5
-        difference = (total(gain + step * direction, None) - total(gain - step * direction, None)) / (2 * step)
+        difference = (total(gain + step * direction) - total(gain - step * direction)) / (2 * step)
         along = float((np.asarray(gradient) * direction).sum())
         if mode == "frozen":
             assert along == 0  # the slope depends on the gain through its weights alone
@@ -154,7 +155,7 @@ def test_official_segments_against_a_plain_loop():
             total = noise**2 + signal
             snr = signal / np.sqrt(total) if total > 0 else 0
             w = np.abs((x - x.mean()) / ((b - a - 1) / 2)) ** float(
-                np.select([snr < l for l in (5, 10, 20, 50, 100)], (0, 0.4, 1, 3, 6), 10)
+                np.select([snr < limit for limit in (5, 10, 20, 50, 100)], (0, 0.4, 1, 3, 6), 10)
             )
             slope = np.polyfit(x, y, 1, w=np.sqrt(w))[0]
             information = (b - a) ** 3 - (b - a)
