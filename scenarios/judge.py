@@ -1,6 +1,6 @@
 """A reduced exposure against its truth: the depths that went in, the twin's, and the records of both."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -123,28 +123,30 @@ def _typical(reduced: Reduced) -> np.ndarray:
 
 def judge_reduction(
     name: str,
-    reduced: Reduced,
     fitted: Fitted,
     true: TrueChannels,
     observation: Observation,
-    twin: Fitted | None,
+    twin: Fitted,
+    pink: Float[np.ndarray, "channel channel"],
+    *,
     modes: int,
     resolving_power: float,
 ) -> ModeMetrics:
-    """All records of one mode of one seed."""
+    """All records of one mode of one seed; `pink` is the covariance that 1/f noise adds to one integration."""
     alpha = alpha_for(modes)
     weight = np.asarray(fitted.white.weight)
-    limit_white = float(np.sqrt(np.sum((weight * true.limits) ** 2)))
+    limit_pr = float(np.sqrt(np.sum((weight * true.limits) ** 2)))
+    limit_all = float(np.sqrt(limit_pr**2 + weight @ pink @ weight))
+    all_noise = np.sqrt(true.limits**2 + pink.diagonal())
     time = np.asarray(fitted.white.time)
     out = np.abs(time - true.system.t0_bjd_tdb) > 0.55 * observation.orbit_planet.duration_d
     relative = np.asarray(fitted.white.flux)
-    records = scatter_records(time, relative, out, limit_pr=limit_white, limit_all=None, alpha=alpha)
+    records = scatter_records(time, relative, out, limit_pr=limit_pr, limit_all=limit_all, alpha=alpha)
     in_transit = observation.orbit_planet.duration_d * DAY_S / observation.cadence_s
     records += red_noise_records(np.asarray(fitted.white.curve.residuals), in_transit, alpha)
     t0_error = float(fitted.white.error(T0))
     records += (mid_transit_record(float(fitted.white.t0), t0_error, true.system.t0_bjd_tdb, alpha),)
-    if twin is not None:
-        records += (_twin_time(twin, true),)
+    records += (_twin_time(twin, true),)
     points = int(np.isfinite(np.asarray(fitted.channels.residuals)).sum(1).min())
     return metrics_file.summarise_run(
         name,
@@ -152,9 +154,9 @@ def judge_reduction(
         depth=np.asarray(fitted.planet.depth),
         covariance=np.asarray(fitted.planet.covariance),
         truth=true.depth,
-        twin=None if twin is None else np.asarray(twin.planet.depth),
+        twin=np.asarray(twin.planet.depth),
         residuals=points - len(fitted.channels.free),
-        ers_sigma_ppm=ers_sigma_ppm(true.limits, observation, resolving_power),
+        ers_sigma_ppm=ers_sigma_ppm(all_noise, observation, resolving_power),
         extra=records,
         scenario={
             "compression": observation.compression,
@@ -183,11 +185,6 @@ def ers_sigma_ppm(limits: Float[np.ndarray, "channel"], observation: Observation
     """
     real = observation.orbit_planet.duration_d * observation.compression * DAY_S / observation.cadence_s
     return float(np.median(limits) * np.sqrt(100 / resolving_power) * np.sqrt(2 / real) * 1e6)
-
-
-def with_errors_of(curves, noisy):
-    """Light curves of the twin with the errors (so the weights) of the noisy ones."""
-    return replace(curves, err=noisy.err)
 
 
 def judge_products(products: Path, truth_folder: Path, out: Path | None) -> list[str]:

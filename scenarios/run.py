@@ -1,20 +1,22 @@
 """The main job: simulate, calibrate, validate, report, mode by mode."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 from rich.console import Console
 
 from uptheramp.calibrate.reduce import Progress
 from uptheramp.calibrate.series import rebin
-from uptheramp.scenarios.judge import judge_reduction, true_channels, with_errors_of
+from uptheramp.calibrate.state import LightCurves
+from uptheramp.scenarios.judge import judge_reduction, true_channels
 from uptheramp.scenarios.picture import mode_report
 from uptheramp.scenarios.progress import bars
 from uptheramp.scenarios.reduced import Fitted, Reduced, fit_planet, reduce_exposure, write_planet
 from uptheramp.scenarios.scenario import ModeBlock, Scenario, observation_of
-from uptheramp.scenarios.twin import twin_spectra
+from uptheramp.scenarios.twin import Rendering, mean_rendering, pink_rendering, rendered_spectra
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import level1b, references
 from uptheramp.simulate.ramps.render import Constants, build
@@ -34,9 +36,9 @@ class ModeRun:
     truth: Truth
     reduced: Reduced
     fitted: Fitted
-    twin: Fitted | None
+    twin: Fitted
     metrics: ModeMetrics
-    true_depth: object
+    true_depth: np.ndarray
     seconds: float
 
 
@@ -73,36 +75,31 @@ def run_mode(
     true = true_channels(reduced, observation, truth)
     fitted = fit_planet(reduced.curves, true.system, choices.limb_darkening, choices.baseline_degree)
     write_planet(folder, reduced.exposure.root, fitted, true.system, choices.limb_darkening)
-    twin = reduce_twin(observation, constants, reduced, true.system, choices.limb_darkening, choices.baseline_degree)
-    name, modes = block.label, len(scenario.mode)
-    metrics = judge_reduction(name, reduced, fitted, true, observation, twin, modes, power)
+    mean = rendered_curves(mean_rendering(observation, constants), reduced)
+    progress("noise-free twin", 1, 1)
+    pink = pink_covariance(mean, rendered_curves(pink_rendering(observation, constants), reduced))
+    progress("1/f alone", 1, 1)
+    twin = fit_planet(mean, true.system, choices.limb_darkening, choices.baseline_degree)
+    metrics = judge_reduction(
+        block.label, fitted, true, observation, twin, pink, modes=len(scenario.mode), resolving_power=power
+    )
     metrics_file.write(folder / "metrics.json", [metrics])
     seconds = perf_counter() - start
     return ModeRun(block, observation, constants, truth, reduced, fitted, twin, metrics, true.depth, seconds)
 
 
-def reduce_twin(
-    observation: Observation,
-    constants: Constants,
-    reduced: Reduced,
-    system,
-    limb_darkening: str,
-    degree: int,
-    nonlinearity: bool = True,
-) -> Fitted:
-    """The planet's spectrum of the noise-free twin, with the noisy run's masks, weights and errors."""
-    spectra = twin_spectra(
-        observation,
-        constants,
-        reduced.exposure,
-        reduced.recipe,
-        reduced.library,
-        reduced.groupdq,
-        reduced.outliers,
-        nonlinearity,
+def rendered_curves(render: Rendering, reduced: Reduced) -> LightCurves:
+    """Light curves of another rendering, in the channels and with the errors (so the weights) of the noisy ones."""
+    spectra = rendered_spectra(
+        render, reduced.exposure, reduced.recipe, reduced.library, reduced.groupdq, reduced.outliers
     )
-    curves = with_errors_of(rebin(spectra, reduced.when, reduced.binning), reduced.curves)
-    return fit_planet(curves, system, limb_darkening, degree)
+    return replace(rebin(spectra, reduced.when, reduced.binning), err=reduced.curves.err)
+
+
+def pink_covariance(mean: LightCurves, pink: LightCurves) -> np.ndarray:
+    """Covariance (channel, channel) over time that 1/f noise adds to the channels, relative to their light."""
+    difference = (np.asarray(pink.flux) - np.asarray(mean.flux)) / np.nanmedian(np.asarray(mean.flux), axis=1)[:, None]
+    return np.cov(np.where(np.isfinite(difference), difference, 0.0))
 
 
 def simulate_scenario(scenario: Scenario, out: Path) -> None:

@@ -1,34 +1,60 @@
 """The noise-free twin: the mean exposure, reduced with the noisy one's masks, weights and learned references."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.io.exposure import Exposure
 from uptheramp.calibrate.settings import Recipe
-from uptheramp.calibrate.state import Rates, Spectra, join
+from uptheramp.calibrate.state import Ramps, Rates, Spectra, join
 from uptheramp.calibrate.stream import chunk_size, detector, local, masked, split
 from uptheramp.simulate.observation import Observation
-from uptheramp.simulate.ramps.render import Constants, mean_chunk
+from uptheramp.simulate.ramps.render import Constants, draw_chunk, mean_chunk
 
+INDEPENDENT = (
+    "poisson",
+    "cosmic_rays",
+    "ktc",
+    "read_noise",
+)  # random effects that the limit L_pr covers, or that cancel
 DECISIONS = ("saturation", "jump", "outlier_detection")  # steps that only set flags, which the twin is given
 
 
-def twin_spectra(
-    observation: Observation,
-    constants: Constants,
+Rendering = Callable[[int, int], np.ndarray]  # (first integration, count) -> ramps, DN
+
+
+def mean_rendering(observation: Observation, constants: Constants, nonlinearity: bool = True) -> Rendering:
+    """The noise-free twin."""
+    return lambda first, count: np.asarray(mean_chunk(observation, constants, first, count, nonlinearity))
+
+
+def pink_rendering(observation: Observation, constants: Constants) -> Rendering:
+    """The same exposure with 1/f noise as its only noise; chunks must be asked for in order."""
+    only = tuple(name for name in observation.effects if name not in INDEPENDENT)
+    quiet = replace(constants, recipe=replace(constants.recipe, effects=only))
+    memory: list[Any] = [None]
+
+    def render(first: int, count: int) -> np.ndarray:
+        data, memory[0], _ = draw_chunk(observation, quiet, first, count, memory[0])
+        return data
+
+    return render
+
+
+def rendered_spectra(
+    render: Rendering,
     exposure: Exposure,
     recipe: Recipe,
     library: Mapping[str, Any],
     groupdq: np.ndarray,
     outliers: Exposure,
-    nonlinearity: bool = True,
 ) -> Spectra:
-    """Spectra of the mean exposure.
+    """Spectra of another rendering of an exposure through the same linear operations.
 
     `exposure` is the noisy one (for its read-out and times), `groupdq` the flags its slopes were fitted with,
     `outliers` its crfints product, `library` its references with what was learned from it.
@@ -38,13 +64,13 @@ def twin_spectra(
     on_images, _ = split(recipe.stage2, Spectra)
     _, on_spectra = split(recipe.stage3, Spectra)
 
-    def ramps():
+    def ramps() -> Iterator[tuple[int, int, Ramps]]:
         for first in range(0, exposure.nints, size):
             count = min(size, exposure.nints - first)
-            data = np.asarray(mean_chunk(observation, constants, first, size, nonlinearity))
+            data = render(first, size)
             yield first, count, exposure.ramps(data, np.arange(first, first + size), np.arange(size) < count)
 
-    def given(first: int, count: int):
+    def given(first: int, count: int) -> jax.Array:
         return jnp.asarray(groupdq[first : first + count])
 
     spectra = []
