@@ -13,7 +13,7 @@ from uptheramp.calibrate.fit.transit import DAY_S, exposure_times
 from uptheramp.calibrate.fit.white import (
     WhiteFit,
     free_parameters,
-    masked_median,
+    levels,
     orbit_from,
     prior_vector,
     signal,
@@ -66,8 +66,7 @@ def fit_channels(
 
     Channels without data come back unconverged with NaN depth and error, never as an exception.
     """
-    level = masked_median(np.asarray(light_curves.flux))[:, None]
-    level = np.where(level > 0, level, np.nan)
+    level = levels(light_curves)[:, None]
     flux = np.asarray(light_curves.flux) / level
     err = np.asarray(light_curves.err) / level
     time = np.asarray(light_curves.time) - float(white.reference_time)

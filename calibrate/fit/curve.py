@@ -82,10 +82,14 @@ def scaled_time(time: Float[Array, "time"]) -> Float[Array, "time"]:
 
 
 def scatter_scale(flux: Float[Array, "time"], err: Float[Array, "time"], used: Bool[Array, "time"]) -> Array:
-    """Measure the point-to-point scatter in units of the errors: median |difference| / 0.6745 / sqrt 2."""
-    pair = used[1:] & used[:-1]
-    difference = jnp.abs(jnp.diff(flux)) / jnp.sqrt(err[1:] ** 2 + err[:-1] ** 2)
-    median = jnp.nanmedian(jnp.where(pair, difference, jnp.nan))
+    """Measure the point-to-point scatter in units of the errors.
+
+    Median |y_i - (y_i-1 + y_i+1) / 2| / 0.6745: blind to the slopes of ingress and egress.
+    """
+    triple = used[:-2] & used[1:-1] & used[2:]
+    sigma = jnp.sqrt(err[1:-1] ** 2 + 0.25 * (err[:-2] ** 2 + err[2:] ** 2))
+    bend = jnp.abs(flux[1:-1] - 0.5 * (flux[:-2] + flux[2:])) / sigma
+    median = jnp.nanmedian(jnp.where(triple, bend, jnp.nan))
     return jnp.where(median > 0, median / 0.6745, 1.0)
 
 

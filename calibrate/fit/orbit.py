@@ -29,6 +29,7 @@ def orbit_of(system: System, t0: float) -> Orbit:
     return Orbit(*(jnp.asarray(v, float) for v in values), omega_rad=omega_rad)
 
 
+@jax.jit
 def eccentric_anomaly(mean: Float[Array, "*n"], e: Float[Array, ""]) -> Float[Array, "*n"]:
     """Solve Kepler's equation E - e sin E = M by Newton steps.
 

@@ -47,12 +47,12 @@ class WhiteFit(eqx.Module):
 def white_weights(light_curves: LightCurves) -> Float[np.ndarray, "channel"]:
     """Return inverse-variance weights of the channels in units of their medians, adding up to 1; 0 for empty channels.
 
-    The variance is that of neighbouring differences: given errors may be missing or wrong.
+    The variance is that of second differences: given errors may be missing or wrong.
     """
     flux = np.asarray(light_curves.flux)
-    level = masked_median(flux)
-    difference = masked_median(np.abs(np.diff(flux, axis=1)))
-    good = np.isfinite(level) & (level > 0) & np.isfinite(difference) & (difference > 0)
+    level = levels(light_curves)
+    difference = masked_median(np.abs(np.diff(flux, n=2, axis=1)))
+    good = np.isfinite(level) & np.isfinite(difference) & (difference > 0)
     weight = np.where(good, (np.where(good, level, 1.0) / np.where(good, difference, 1.0)) ** 2, 0.0)
     return weight / max(weight.sum(), 1e-300)
 
@@ -61,7 +61,7 @@ def white_curve(
     light_curves: LightCurves, weight: Float[np.ndarray, "channel"]
 ) -> tuple[Float[np.ndarray, "time"], Float[np.ndarray, "time"]]:
     """Average the channels in units of their medians, with its error; NaN where nothing is left."""
-    level = masked_median(np.asarray(light_curves.flux))[:, None]
+    level = levels(light_curves)[:, None]
     flux, err = np.asarray(light_curves.flux) / level, np.asarray(light_curves.err) / level
     share = np.where(np.isfinite(flux), weight[:, None], 0.0)
     total = share.sum(axis=0)
@@ -69,6 +69,12 @@ def white_curve(
     mean = np.sum(share * np.nan_to_num(flux), axis=0) / safe
     sigma = np.sqrt(np.sum((share * np.nan_to_num(err)) ** 2, axis=0)) / safe
     return np.where(total > 0, mean, np.nan), np.where(total > 0, sigma, np.nan)
+
+
+def levels(light_curves: LightCurves) -> Float[np.ndarray, "channel"]:
+    """Return the median flux of each channel; NaN where that is not positive."""
+    level = masked_median(np.asarray(light_curves.flux))
+    return np.where(np.nan_to_num(level) > 0, level, np.nan)
 
 
 def masked_median(values: Float[np.ndarray, "channel time"]) -> Float[np.ndarray, "channel"]:
@@ -138,7 +144,7 @@ def fit_white(
     degree: int = 1,
     kind: str = "transit",
 ) -> WhiteFit:
-    """Fit the white light curve made of all channels.
+    """Fit the white light curve made of all channels, at their weighted mean read-out time.
 
     `limb_darkening` and `orbit` are "fixed" at the table's values or "fitted" with its priors; `degree` is that of the
     baseline polynomial; `kind` "transit" or "eclipse".

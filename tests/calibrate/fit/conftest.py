@@ -1,10 +1,14 @@
 from dataclasses import replace
+from functools import partial
 
+import jax
 import numpy as np
 import pytest
 
 from uptheramp.calibrate.fit.system import load_system
 from uptheramp.calibrate.state import LightCurves
+
+MOMENTS = (np.arange(40) + 0.5) / 40 - 0.5  # within an exposure, by the mid-point rule
 
 
 @pytest.fixture(scope="session")
@@ -23,15 +27,15 @@ def curves_of():
     from uptheramp.calibrate.fit.orbit import orbit_of, separation
     from uptheramp.calibrate.fit.transit import DAY_S, transit_deficit
 
+    @jax.jit
+    @partial(jax.vmap, in_axes=(0, None, 0, 0))
+    def averaged(moments, orbit, depth, u):
+        return transit_deficit(separation(moments, orbit, "transit"), depth, u).mean(axis=1)
+
     def build(system, depths, u, noise, *, t0, time, offset_s=None, exposure_s=60.0):
         offset_s = np.zeros(len(depths)) if offset_s is None else offset_s
-        fine = np.linspace(-0.5, 0.5, 101)[:-1] + 0.005
-        flux = []
-        for depth, coefficients, shift in zip(depths, u, offset_s, strict=True):
-            moments = time[:, None] + (shift + fine * exposure_s) / DAY_S
-            z = separation(moments, orbit_of(system, t0), "transit")
-            flux.append(1 + np.asarray(transit_deficit(z, depth, coefficients)).mean(axis=1))
-        flux = np.array(flux) + noise
+        moments = time[:, None] + (offset_s[:, None, None] + MOMENTS * exposure_s) / DAY_S
+        flux = 1 + np.asarray(averaged(moments, orbit_of(system, t0), np.asarray(depths), u)) + noise
         wavelength = np.linspace(1.0, 4.0, len(depths))
         half_width = np.full(len(depths), 0.01)
         return LightCurves(

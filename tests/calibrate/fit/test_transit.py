@@ -41,7 +41,7 @@ def test_brute_force(k):
 
 
 def test_golden():
-    """Uniform disc at the centre: exactly -k^2; quadratic law at the centre of a small planet: I(1) / mean intensity."""
+    """Uniform disc at the centre: exactly -k^2; quadratic law before a small planet: I(1) / mean intensity."""
     assert float(transit_deficit(0.0, 0.01, jnp.zeros(2))) == pytest.approx(-0.01, abs=1e-12)
     expected = -1e-6 / (1 - U[0] / 3 - U[1] / 6)
     assert float(transit_deficit(0.0, 1e-6, jnp.array(U))) == pytest.approx(expected, rel=1e-5)
