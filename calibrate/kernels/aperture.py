@@ -6,6 +6,7 @@ have shape (n, 1) or (1, n) so that they broadcast against images; nothing is ev
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -97,10 +98,12 @@ def clipped(
     arbitrarily bright pixel below half an error of the mean, without the sort that a median costs.
     """
     error = jnp.sqrt(jnp.maximum(variance, 0))
-    robust = weight
-    for _ in range(5):
+
+    def reweight(_: int, robust: Image) -> Image:
         residual = _residual(data, robust, u, axis, order)
-        robust = weight * jnp.minimum(1, ratio(1.5 * error, jnp.abs(residual)) + (residual == 0))
+        return weight * jnp.minimum(1, ratio(1.5 * error, jnp.abs(residual)) + (residual == 0))
+
+    robust = jax.lax.fori_loop(0, 5, reweight, weight)
     known = error > 0
     limit = jnp.where(known, sigma * jnp.where(known, error, 1), jnp.inf)
     within = jnp.abs(_residual(data, robust, u, axis, order)) <= limit
