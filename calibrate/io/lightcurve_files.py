@@ -11,6 +11,7 @@ Inside, times are BJD_TDB - 2400000.5 d. Numbers above 2400000 are taken as Juli
 taken as they stand (a UTC or geocentric time is not corrected: up to 8.3 minutes).
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import numpy as np
 from astropy.io import ascii as tables
 from astropy.io import fits
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyWarning
 from jaxtyping import Float
 
 from uptheramp.calibrate.errors import InputError
@@ -57,7 +59,15 @@ def read(path: Path) -> LightCurves:
     reader = {".npy": _npy, ".fits": _fits}.get(path.suffix.lower(), _table)
     try:
         return reader(path)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, tables.InconsistentTableError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AstropyWarning,
+        tables.InconsistentTableError,
+    ) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: cannot be read as light curves ({reason}); needs times and fluxes") from None
 
@@ -106,7 +116,8 @@ def _npy(path: Path) -> LightCurves:
 
 
 def _fits(path: Path) -> LightCurves:
-    with fits.open(path, memmap=False) as hdus:
+    with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
+        warnings.simplefilter("error", AstropyWarning)  # a file that is cut off
         parts = {hdu.name.split("_")[0]: hdu.data for hdu in hdus[1:]}
     flux, err = np.asarray(parts["DATA"], float)
     flux = np.where(np.asarray(parts["MASK"], bool), flux, np.nan) if "MASK" in parts else flux

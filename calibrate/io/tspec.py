@@ -1,5 +1,6 @@
 """The planet's spectrum on disk: `_tspec.ecsv` for reading, `_tspec.fits` with the covariance beside it."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from astropy import units
 from astropy.io import fits
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyWarning
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.atomic import whole
@@ -58,7 +60,8 @@ def read(path: Path) -> PlanetSpectrum:
     path = Path(path)
     try:
         if path.suffix == ".fits":
-            with fits.open(path, memmap=False) as hdus:
+            with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
+                warnings.simplefilter("error", AstropyWarning)  # a file that is cut off
                 columns = [np.array(hdus["TSPEC"].data[name], float) for name in COLUMNS]
                 covariance = np.array(hdus["COVARIANCE"].data, float)
         else:
@@ -67,7 +70,7 @@ def read(path: Path) -> PlanetSpectrum:
             covariance = np.diag(columns[3] ** 2)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AstropyWarning) as error:
         raise InputError(f"{path}: not a planet spectrum (_tspec.ecsv or _tspec.fits): {first_line(error)}") from None
     return PlanetSpectrum(*columns[:3], covariance)
 

@@ -48,5 +48,5 @@ def spectrum_comparison(
     axes.set_ylim(low - 0.4 * (high - low), high + 0.4 * (high - low))
     axes.set_xlabel("Wavelength (µm)")
     axes.set_ylabel("Depth (%)")
-    axes.legend(loc="upper left", ncols=2, fontsize=10.0)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=10.0)
     return figure
