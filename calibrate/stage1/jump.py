@@ -17,7 +17,8 @@ from uptheramp.calibrate.step import step
 
 FEWEST_GROUPS = 3
 SCALE_CLIP = 5.0  # standard deviations beyond which a difference says nothing on the brightness of its integration
-SCALE_PASSES = 2
+SCALE_ALLOWANCES = (0.2, 0.0)  # share of the difference by which it may depart besides, pass by pass
+TEMPLATE_PASSES = 2
 MEDIAN_VARIANCE = math.pi / 2  # of the median of Gaussian samples, times their number over their variance
 
 
@@ -62,11 +63,39 @@ def differences(state: Ramps) -> tuple[Float[Array, "integration n y x"], Bool[A
 
 
 def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> DifferenceTemplate | None:
-    """Median difference of each pixel and group over the integrations of the sample, DN."""
+    """Median difference (DN) of each pixel and group over the integrations of the sample, brought to one brightness.
+
+    Without that a transit would pull the median of bright pixels, where it exceeds the noise, more than of faint ones.
+    """
     if params.expectation != "template" or sample.readout.ngroups < FEWEST_GROUPS:
         return None
+    gain = jnp.where(refs.gain.data > 0, refs.gain.data, 1)
+    noise_variance = (refs.readnoise.data * gain) ** 2 / sample.readout.nframes
     difference, valid = differences(sample)
-    return DifferenceTemplate(order.median(difference, valid), valid.sum(0).astype(difference.dtype))
+    template = order.median(difference, valid)
+    for _ in range(TEMPLATE_PASSES):
+        known = jnp.isfinite(template)
+        scale = brightness(difference * gain, valid & known, jnp.where(known, template, 0) * gain, noise_variance)
+        template = order.median(difference / scale, valid)
+    return DifferenceTemplate(template, valid.sum(0).astype(difference.dtype))
+
+
+def brightness(
+    difference: Float[Array, "integration n y x"],
+    valid: Bool[Array, "integration n y x"],
+    template: Float[Array, "n y x"],
+    noise_variance: Float[Array, "y x"],
+) -> Float[Array, "integration 1 1 1"]:
+    """Brightness of each integration relative to the template (both e-): weighted mean ratio, outliers clipped."""
+    spread = two_point.sigma(template, noise_variance)
+    weight = jnp.where(valid & (spread > 0), template / jnp.where(spread > 0, spread, 1) ** 2, 0)
+    norm = (weight * template).sum((1, 2, 3), keepdims=True)
+    scale = jnp.ones_like(norm)
+    for allowance in SCALE_ALLOWANCES:
+        reach = SCALE_CLIP * spread + allowance * jnp.abs(template)
+        kept = jnp.clip(difference, scale * template - reach, scale * template + reach)
+        scale = jnp.where(norm > 0, (weight * kept).sum((1, 2, 3), keepdims=True) / jnp.where(norm > 0, norm, 1), 1)
+    return jnp.where(scale > 0, scale, 1)
 
 
 @step(cite="Anderson & Gordon 2011; jwst 3.0.0 jump", learned="difference_template", learn=learn_differences)
@@ -93,8 +122,10 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
         large = hit & valid & (size > params.min_jump_to_flag_neighbors) & (size < params.max_jump_to_flag_neighbors)
         hit = hit | grow.cross(large)
     usable = (state.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.SATURATED)) == 0
-    groupdq = jnp.asarray(state.groupdq).at[:, 1:].set(
-        state.groupdq[:, 1:] | jnp.where(hit & usable, flags.JUMP_DET, 0).astype(jnp.uint8)
+    groupdq = (
+        jnp.asarray(state.groupdq)
+        .at[:, 1:]
+        .set(state.groupdq[:, 1:] | jnp.where(hit & usable, flags.JUMP_DET, 0).astype(jnp.uint8))
     )
     no_gain = jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
     return eqx.tree_at(lambda s: (s.groupdq, s.pixeldq), state, (groupdq, state.pixeldq | no_gain)), info
@@ -144,15 +175,7 @@ def _against_template(
     template = refs.difference_template.data * gain
     exists = jnp.isfinite(template)
     template, valid = jnp.where(exists, template, 0), valid & exists
-    spread = two_point.sigma(template, noise_variance)
-    weight = jnp.where(valid & (spread > 0), template / jnp.where(spread > 0, spread, 1) ** 2, 0)
-    norm = (weight * template).sum((1, 2, 3), keepdims=True)
-    scale = jnp.ones_like(norm)
-    for _ in range(SCALE_PASSES):
-        reach = SCALE_CLIP * spread
-        kept = jnp.clip(difference, scale * template - reach, scale * template + reach)
-        scale = jnp.where(norm > 0, (weight * kept).sum((1, 2, 3), keepdims=True) / jnp.where(norm > 0, norm, 1), 1)
-    level = scale * template
+    level = brightness(difference, valid, template, noise_variance) * template
     # the median of n integrations is itself uncertain, by sqrt(pi / 2 n) of their scatter
     uncertain = jnp.sqrt(1 + MEDIAN_VARIANCE / jnp.maximum(refs.difference_template.count, 1))
     size = two_point.ratio(difference, level, noise_variance) / uncertain

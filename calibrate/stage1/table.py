@@ -45,7 +45,11 @@ TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
 _OFFICIAL: dict[str, Any] = {"jump": JumpParams(), "ramp_fit": RampFitParams()}
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "recommended": {"jump": JumpParams(expectation="template"), "ramp_fit": RampFitParams(algorithm="GLS")},
+    "recommended": {
+        # 5 instead of 4: the noise model knows nothing of 1/f, and against a template there is no slack to hide it
+        "jump": JumpParams(rejection_threshold=5.0, expectation="template"),
+        "ramp_fit": RampFitParams(algorithm="GLS"),
+    },
     "jwst_3_0": _OFFICIAL,
     "jwst_2021": _OFFICIAL,
 }
