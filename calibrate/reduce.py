@@ -27,6 +27,7 @@ from uptheramp.calibrate.stream import chunk_size, detector, learned, local, nei
 
 Progress = Callable[[str, int, int], None]
 STAGE_OF = {"calints": 2, "crfints": 3}  # the stage that makes a product of images
+CHUNK_MB, POOLED_MB = 64.0, 2048.0  # float32 ramps taken at once; all of them where a step pools the exposure
 SAMPLE = 24  # integrations from which steps learn a reference
 
 
@@ -73,8 +74,9 @@ def stage1(
     exposure: Exposure, recipe: Recipe, library: Mapping[str, Any], out: Path, progress: Progress = quiet
 ) -> Product:
     """Ramps to rates: write `_rateints` and `_rate`; returns the flags too (bytes, one a sample)."""
-    size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints)
-    known = learned(recipe.stage1, exposure.sample(SAMPLE), library, recipe.params)
+    budget_mb, sample = (POOLED_MB, exposure.nints) if recipe.pools else (CHUNK_MB, SAMPLE)
+    size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints, budget_mb)
+    known = learned(recipe.stage1, exposure.sample(sample), library, recipe.params)
     path = out / f"{exposure.root}_rateints.fits"
     cards = recipe.cards(1)
     kept, total, file, meta = [], _Mean(), None, exposure.meta
@@ -151,7 +153,7 @@ def _images_to_spectra(
 ) -> Product:
     on_images, on_spectra = split(steps, Spectra)
     nints = exposure.nints
-    size = chunk_size(1, exposure.meta.shape, nints)
+    size = chunk_size(1, exposure.meta.shape, nints, CHUNK_MB)
     known = learned(steps, exposure.rate_sample(SAMPLE), library, recipe.params)
     path = out / f"{exposure.root}_{name}.fits"
     stage = STAGE_OF[name]

@@ -28,6 +28,11 @@ class Recipe:
     params: dict[str, Any]
     skipped: tuple[str, ...] = ()
 
+    @property
+    def pools(self) -> bool:
+        """Whether the jump step compares with a median over all integrations at once, as the official one does."""
+        return getattr(self.params.get("jump"), "expectation", None) == "exposure"
+
     def cards(self, *stages: int) -> dict[str, str]:
         """S_<STEP> cards: COMPLETE for what ran in these stages, SKIPPED for what was left out."""
         ran = {step.name for stage in stages for step in (self.stage1, self.stage2, self.stage3)[stage - 1]}

@@ -29,7 +29,7 @@ class Reduced(NamedTuple):
     infos: dict[str, Any]
 
 
-def chunk_size(ngroups: int, shape: tuple[int, int], nints: int, budget_mb: float = 64.0) -> int:
+def chunk_size(ngroups: int, shape: tuple[int, int], nints: int, budget_mb: float) -> int:
     """Integrations per chunk so that a chunk's float32 ramps take about `budget_mb`; at least one."""
     each = ngroups * shape[0] * shape[1] * FLOAT32_BYTES / 2**20
     return max(1, min(nints, int(budget_mb / each)))

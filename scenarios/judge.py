@@ -46,10 +46,10 @@ def true_channels(reduced: Reduced, observation: Observation, truth: Truth) -> T
     """Weigh the truth as the extraction and the binning weighed the data."""
     axis = reduced.library["extract1d"].dispersion_axis
     shares, weights = aperture_shares(reduced), reduced.binning.weights
-    good = _never_flagged(reduced)
-    star = truth.star_e_per_s * truth.flat * good
+    good = ~reduced.lost
+    star = truth.star_e_per_s * good
     across = 0 if axis == 1 else 1
-    seen = (shares * star / truth.gain).sum(across) * _calibration(reduced)
+    seen = (shares * star / truth.gain).sum(across) * _calibration(reduced)  # what flat-fielded spectra hold
     flux, lost = truth.flux_e_per_s[0], truth.depth_flux_e_per_s[0]
     depth_of = np.where(flux > 0, lost, 0) / np.where(flux > 0, flux, 1)
     everything = [np.arange(len(seen))]
@@ -107,12 +107,6 @@ def _calibration(reduced: Reduced) -> Float[np.ndarray, "dispersion"]:
     response = np.interp(wavelength, table.wavelength_um, table.response)
     step_um = np.abs(np.gradient(wavelength)) if table.per_micron else 1.0
     return np.where(wavelength > 0, response / np.where(step_um > 0, step_um, 1), 0)
-
-
-def _never_flagged(reduced: Reduced) -> np.ndarray:
-    """Pixels that are not DO_NOT_USE in every integration: the others give no light at any time."""
-    first = np.asarray(reduced.outliers.rates(0, min(8, reduced.exposure.nints)).dq)
-    return ~np.bitwise_and.reduce(first & flags.DO_NOT_USE, axis=0).astype(bool)
 
 
 def _typical(reduced: Reduced) -> np.ndarray:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
+from uptheramp.calibrate import flags
 from uptheramp.calibrate.fit.channels import ChannelFit
 from uptheramp.calibrate.fit.spectrum import planet_spectrum
 from uptheramp.calibrate.fit.system import System
@@ -21,13 +23,18 @@ from uptheramp.calibrate.state import LightCurves, PlanetSpectrum, Spectra
 
 @dataclass(frozen=True)
 class Reduced:
-    """What a reduction leaves. `outliers` is the crfints product, `groupdq` the flags that the slopes saw."""
+    """What a reduction leaves.
+
+    `outliers` is the crfints product (None where no file was written), `groupdq` the flags that the slopes saw, `lost`
+    the pixels that gave no light at any time.
+    """
 
     exposure: Exposure
     recipe: Recipe
     library: dict[str, Any]
     groupdq: np.ndarray
-    outliers: Exposure
+    outliers: Exposure | None
+    lost: Bool[np.ndarray, "y x"]
     spectra: Spectra
     when: Timing
     binning: Binning
@@ -67,6 +74,12 @@ def reduce_exposure(
     path = out / f"{exposure.root}_whtlt.ecsv"
     whtlt.write(path, light, exposure.int_times["int_mid_MJD_UTC"], three.spectra.unit)
     return Reduced(exposure, chosen, three.library, one.groupdq, outliers, three.spectra, when, binning, curves)
+
+
+def never_used(images: Exposure) -> Bool[np.ndarray, "y x"]:
+    """Pixels that are DO_NOT_USE throughout the first integrations."""
+    dq = np.asarray(images.rates(0, min(8, images.nints)).dq)
+    return np.bitwise_and.reduce(dq & flags.DO_NOT_USE, axis=0).astype(bool)
 
 
 def fit_planet(curves: LightCurves, system: System, limb_darkening: str, degree: int) -> Fitted:

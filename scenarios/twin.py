@@ -10,6 +10,7 @@ import numpy as np
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.io.exposure import Exposure
+from uptheramp.calibrate.reduce import CHUNK_MB
 from uptheramp.calibrate.settings import Recipe
 from uptheramp.calibrate.state import Ramps, Rates, Spectra, join
 from uptheramp.calibrate.stream import chunk_size, detector, local, masked, split
@@ -52,14 +53,14 @@ def rendered_spectra(
     recipe: Recipe,
     library: Mapping[str, Any],
     groupdq: np.ndarray,
-    outliers: Exposure,
+    outliers: Exposure | None,
 ) -> Spectra:
     """Spectra of another rendering of an exposure through the same linear operations.
 
     `exposure` is the noisy one (for its read-out and times), `groupdq` the flags its slopes were fitted with,
-    `outliers` its crfints product, `library` its references with what was learned from it.
+    `outliers` its crfints product (None: none flagged), `library` its references with what was learned from it.
     """
-    size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints)
+    size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints, CHUNK_MB)
     stage1 = tuple(step for step in recipe.stage1 if step.name not in DECISIONS)
     on_images, _ = split(recipe.stage2, Spectra)
     _, on_spectra = split(recipe.stage3, Spectra)
@@ -76,7 +77,8 @@ def rendered_spectra(
     spectra = []
     for chunk in detector(stage1, masked(ramps(), given), library, recipe.params):
         ((_, _, rates),) = local(on_images, [(chunk.first, chunk.count, chunk.rates)], library, recipe.params)
-        rates = _with_outliers(rates, outliers.rates(chunk.first, chunk.count).dq)
+        if outliers is not None:
+            rates = _with_outliers(rates, outliers.rates(chunk.first, chunk.count).dq)
         spectra += local(on_spectra, [(chunk.first, chunk.count, rates)], library, recipe.params)
     return join(spectra)
 

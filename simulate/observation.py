@@ -50,6 +50,7 @@ class Observation:
     detector_seed: int
     compression: float
     target: str
+    antithetic: bool = False  # every normal deviate with the other sign: halves of a pair cancel their noise
 
     @cached_property
     def readout(self) -> Readout:

@@ -180,6 +180,7 @@ def _facts(o: Observation) -> dict[str, Any]:
         "ngroups": o.ngroups,
         "nints": o.nints,
         "seed": o.seed,
+        "antithetic": o.antithetic,
         "detector_seed": o.detector_seed,
         "effects": list(o.effects),
         "compression": o.compression,

@@ -216,7 +216,7 @@ class OneOverF(Effect):
         states, images = jax.lax.scan(frame, state.memory["one_over_f"], jnp.arange(frames))
         states = wait(jax.random.fold_in(key, frames), states, pink, 3)
         memory = state.memory | {"one_over_f": states}
-        return Frames(state.dn + images / refs.gain, state.integration, memory), {}
+        return Frames(state.dn + params.mirror * images / refs.gain, state.integration, memory), {}
 
 
 def _common(detector: Detector, readout: Readout) -> float:

@@ -34,9 +34,14 @@ def inverse(mean: Float[Array, "..."], w: Float[Array, "..."]) -> Float[Array, "
     return count
 
 
-def poisson(key: Key[Array, ""], mean: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Poisson numbers (float32) of the given means; a negative mean counts as zero."""
-    w = jax.random.normal(key, mean.shape, jnp.float32)
+def poisson(
+    key: Key[Array, ""], mean: Float[Array, "..."], mirror: Float[Array, ""] | float = 1.0
+) -> Float[Array, "..."]:
+    """Poisson numbers (float32) of the given means; a negative mean counts as zero.
+
+    `mirror` = -1 takes the opposite quantile of each draw: as good a draw, and the other's antithesis.
+    """
+    w = mirror * jax.random.normal(key, mean.shape, jnp.float32)
     mean = jnp.maximum(mean, 0)
     small = inverse(jnp.minimum(mean, SWITCH), w)
     large = jnp.maximum(jnp.floor(expansion(jnp.maximum(mean, SWITCH), w)), 0)
@@ -66,7 +71,7 @@ class Poisson(Effect):
 
         # frame by frame: a running sum over an array of all frames would make XLA draw its frames over and over
         def read(total: Array, frame: tuple[Array, Array]) -> tuple[Array, Array]:
-            total = total + poisson(*frame)
+            total = total + poisson(*frame, params.mirror)
             return total, total
 
         frames = frame_keys(key, electrons.shape[0]), electrons

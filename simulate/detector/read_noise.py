@@ -14,7 +14,7 @@ class ReadNoise(Effect):
 
     def draw(self, key, state: Frames, refs, params) -> tuple[Frames, dict]:
         """Add sigma / gain times unit normals, DN."""
-        noise = normals(key, state.dn.shape) * (refs.read_noise_e / refs.gain)
+        noise = params.mirror * normals(key, state.dn.shape) * (refs.read_noise_e / refs.gain)
         return Frames(state.dn + noise, state.integration, state.memory), {}
 
     def covariance(self, state: Frames, refs, params):

@@ -25,5 +25,6 @@ class Ktc(Effect):
 
     def draw(self, key, state: Frames, refs, params) -> tuple[Frames, dict]:
         """Add ktc_e / gain times a unit normal to all reads of the integration."""
-        level = jax.random.normal(key, state.dn.shape[1:], jnp.float32) * refs.ktc_e * refs.light / refs.gain
+        unit = params.mirror * jax.random.normal(key, state.dn.shape[1:], jnp.float32)
+        level = unit * refs.ktc_e * refs.light / refs.gain
         return Frames(state.dn + level, state.integration, state.memory), {}

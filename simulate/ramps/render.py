@@ -58,6 +58,7 @@ class Exposure(eqx.Module):
     cadence_s: Float[Array, ""]
     hits: HitParams
     pink: one_over_f.Pink
+    mirror: Float[Array, ""]  # 1, or -1 for the antithesis of every normal deviate
 
 
 class Constants(eqx.Module):
@@ -86,6 +87,7 @@ def build(observation: Observation) -> Constants:
             cadence_s=np.float64(o.cadence_s),
             hits=hit_params(o.detector.cosmic_rays, o.detector.pixel_um, shape[0] * shape[1], reads, frame_s),
             pink=one_over_f.pink(o.detector, readout, plan),
+            mirror=np.float32(-1 if o.antithetic else 1),
         ),
         recipe=Recipe(readout, reads, o.mode.dispersion_axis, o.effects),
     )
