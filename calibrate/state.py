@@ -83,7 +83,7 @@ class Spectra(eqx.Module):
 class LightCurves(eqx.Module):
     """Flux against time by channel, float64; `time` is BJD_TDB - 2400000.5 d, the mean time of the groups used.
 
-    `time_offset_s` is when each channel's pixels are read, relative to `time` (row by row read-out). NaN flux is unused.
+    `time_offset_s` is when each channel's pixels are read, relative to `time` (row by row). NaN flux is unused.
     """
 
     time: Float[Array, "time"]

@@ -73,7 +73,18 @@ def reduce_exposure(
     light = white(three.spectra, when, range_um)
     path = out / f"{exposure.root}_whtlt.ecsv"
     whtlt.write(path, light, exposure.int_times["int_mid_MJD_UTC"], three.spectra.unit)
-    return Reduced(exposure, chosen, three.library, one.groupdq, outliers, three.spectra, when, binning, curves)
+    return Reduced(
+        exposure=exposure,
+        recipe=chosen,
+        library=three.library,
+        groupdq=one.groupdq,
+        outliers=outliers,
+        lost=never_used(outliers),
+        spectra=three.spectra,
+        when=when,
+        binning=binning,
+        curves=curves,
+    )
 
 
 def never_used(images: Exposure) -> Bool[np.ndarray, "y x"]:

@@ -10,6 +10,7 @@ from uptheramp.validate.ensemble import Ensemble
 from uptheramp.validate.metrics import depth as d
 from uptheramp.validate.metrics import equivalence as e
 from uptheramp.validate.metrics import intervals as i
+from uptheramp.validate.metrics.control_variates import antithetic
 from uptheramp.validate.record import NOT_DECIDED, PASS, Record, judged
 
 PPM = 1e6
@@ -123,15 +124,17 @@ def projection(
     claimed = e.projected_variance(x.covariance, weights)
     low, high = i.normal_interval((claimed / len(errors)) ** 0.5, alpha)
     limit = e.equivalence_limit_ppm(x.ers_sigma_ppm)
-    result = e.equivalence(errors @ weights, claimed, limit / PPM, alpha)
+    plain = e.equivalence(errors @ weights, claimed, limit / PPM, alpha)
+    quiet = errors if x.partner is None else antithetic(errors, x.partner - x.truth)
+    result = e.equivalence(quiet @ weights, claimed, limit / PPM, alpha)
     bias = Record(
         name=name,
-        value=result.value * PPM,
+        value=plain.value * PPM,
         unit="ppm",
-        standard_error=result.standard_error * PPM,
+        standard_error=plain.standard_error * PPM,
         limit_low=low * PPM,
         limit_high=high * PPM,
-        verdict=_decided(result.value, low, high, len(errors) > 1),
+        verdict=_decided(plain.value, low, high, len(errors) > 1),
         definition=f"{what} of the bias D^ - D; the limits are what a perfect pipeline keeps.",
     )
     size = Record(
@@ -140,7 +143,10 @@ def projection(
         unit="ppm",
         limit_high=limit,
         verdict=result.verdict,
-        definition=f"Upper 95 % limit on |{name}|; must be below 0.2 sigma of the ERS-size visit's R = 100 bin"
+        standard_error=result.standard_error * PPM,
+        definition=f"Upper 95 % limit on |{name}|"
+        + ("" if x.partner is None else f" ({result.value * PPM:.2f} ppm from antithetic pairs)")
+        + "; must be below 0.2 sigma of the ERS-size visit's R = 100 bin"
         + (" (not known here)" if x.ers_sigma_ppm is None else "")
         + " and below 30 ppm."
         + (f" Decides with S = {result.seeds_needed} seeds." if result.verdict == NOT_DECIDED else ""),

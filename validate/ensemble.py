@@ -11,6 +11,8 @@ from numpy import ndarray
 class Ensemble:
     """What S seeds of one mode recovered; depths as fractions.
 
+    `partner` is what the antithesis of each seed recovered (every normal deviate with the other sign): the averages of
+    the pairs, quieter by far and as unbiased, decide the equivalence; all other statistics are those of the seeds.
     `twin` is the noise-free twin's depth D0; `residuals` the degrees of freedom from which errors were estimated (None
     where they are known); `ers_sigma_ppm` the error of the ERS-size visit's R = 100 bin from L_all.
     """
@@ -23,12 +25,14 @@ class Ensemble:
     twin: Float[ndarray, "*seed bin"] | None = None
     residuals: int | None = None
     ers_sigma_ppm: float | None = None
+    partner: Float[ndarray, "seed bin"] | None = None
 
 
 def usable_bins(x: Ensemble) -> Bool[ndarray, "bin"]:
     """Bins whose depth, truth and variance are finite in every seed (a bin without light has none)."""
     variance = np.stack([c.diagonal() for c in x.covariance])
-    return np.isfinite(x.depth + x.truth + variance).all(axis=0) & (variance > 0.0).all(axis=0)
+    partner = 0.0 if x.partner is None else x.partner
+    return np.isfinite(x.depth + x.truth + variance + partner).all(axis=0) & (variance > 0.0).all(axis=0)
 
 
 def only(x: Ensemble, use: Bool[ndarray, "bin"]) -> Ensemble:
@@ -40,4 +44,5 @@ def only(x: Ensemble, use: Bool[ndarray, "bin"]) -> Ensemble:
         covariance=x.covariance[:, use][:, :, use],
         truth=x.truth[..., use],
         twin=None if x.twin is None else x.twin[..., use],
+        partner=None if x.partner is None else x.partner[:, use],
     )

@@ -51,7 +51,7 @@ def read_plane(hdus: fits.HDUList, name: str, meta: ExposureMeta, path: Path, dt
 
 
 def read_dq(hdus: fits.HDUList, meta: ExposureMeta, path: Path, name: str = "DQ") -> np.ndarray:
-    """The DQ plane in official bits, translated through DQ_DEF where the file has its own numbering; zeros if absent."""
+    """The DQ plane in official bits, translated by DQ_DEF where the file numbers its own; zeros if absent."""
     if name not in hdus:
         return np.zeros(meta.shape, np.uint32)
     raw = read_plane(hdus, name, meta, path, np.uint32)
