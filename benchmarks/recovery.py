@@ -131,7 +131,7 @@ HEAD = """# Recovery of the truth
 
 Made by `benchmarks/recovery.py` on the scenario `{name}` (quick sizes, estimated references, the recommended step
 table): `run` for every mode, then `table`. Statistics as METRICS.md defines them; each seed and its antithesis are full
-runs from Level-1b files to the planet's spectrum. "Between" is what a perfect pipeline keeps in 99 % of all such tables.
+runs from Level-1b files to the planet's spectrum. "Between" is what a perfect pipeline keeps in 99 % of such tables.
 Equivalence is decided by the antithetic pairs, whose noise cancels; everything else by the seeds alone.
 """
 

@@ -69,7 +69,7 @@ def mean_group_time(int_times: np.ndarray, meta: ExposureMeta) -> Float[np.ndarr
     """Mean time of the groups used in each integration, BJD_TDB - 2400000.5 d, for a pixel read last in a frame.
 
     A slope measures the flux between the first and the last group, so its time is the mean of the group times, half a
-    group later than `int_mid`. Pixels read earlier in the frame are earlier by `kernels.readout`'s offset less one frame.
+    group later than `int_mid`. Pixels read earlier in the frame are earlier (`kernels.readout`'s offset less a frame).
     """
     mean_s = group_times_s(meta).mean() if meta.mean_group_s is None else meta.mean_group_s
     return int_times["int_start_BJD_TDB"] + mean_s / DAY_S
