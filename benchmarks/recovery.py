@@ -45,7 +45,7 @@ def one(scenario: Scenario, block, seed: int, antithetic: bool, refs: Path, pink
         quiet = lambda *_: None  # noqa: E731
         reduced = reduce_exposure(files, folder, grade, choices.table, {}, power, block.range_um, quiet)
         true = true_channels(reduced, observation, load(folder / "truth"))
-        mean = rendered_curves(mean_rendering(observation, constants), reduced)
+        mean = None if antithetic else rendered_curves(mean_rendering(observation, constants), reduced)
         out = {"truth": true.depth, "limits": true.limits, "wavelength_um": np.asarray(reduced.curves.wavelength_um)}
         if pink:
             out["pink"] = pink_covariance(mean, rendered_curves(pink_rendering(observation, constants), reduced))
@@ -53,16 +53,17 @@ def one(scenario: Scenario, block, seed: int, antithetic: bool, refs: Path, pink
             out["ers_sigma_ppm"] = np.asarray(ers_sigma_ppm(noise, observation, power))
     for kind in KINDS:
         noisy = fit_planet(reduced.curves, true.system, kind, choices.baseline_degree)
-        twin = fit_planet(mean, true.system, kind, choices.baseline_degree)
         points = np.isfinite(np.asarray(noisy.channels.residuals)).sum(1).min()
         out |= {
             f"{kind}_depth": np.asarray(noisy.planet.depth),
             f"{kind}_covariance": np.asarray(noisy.planet.covariance),
-            f"{kind}_twin": np.asarray(twin.planet.depth),
             f"{kind}_residuals": np.asarray(points - len(noisy.channels.free)),
             f"{kind}_t0_s": np.asarray((float(noisy.white.t0) - true.system.t0_bjd_tdb) * 86400),
-            f"{kind}_twin_t0_s": np.asarray((float(twin.white.t0) - true.system.t0_bjd_tdb) * 86400),
         }
+        if mean is not None:
+            twin = fit_planet(mean, true.system, kind, choices.baseline_degree)
+            out[f"{kind}_twin"] = np.asarray(twin.planet.depth)
+            out[f"{kind}_twin_t0_s"] = np.asarray((float(twin.white.t0) - true.system.t0_bjd_tdb) * 86400)
     return out
 
 
