@@ -8,6 +8,7 @@ from jaxtyping import Float
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io.exposure import Exposure
+from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.times import mean_group_time
 from uptheramp.calibrate.kernels.readout import read_offset_s
 from uptheramp.calibrate.references.extract1d import Extract1d
@@ -33,6 +34,18 @@ class Binning(NamedTuple):
     edges_um: Float[np.ndarray, "channel 2"]
 
 
+def plain_timing(exposure: Exposure, dispersion_pixels: int) -> Timing:
+    """Times of an exposure whose aperture is not known: all wavelengths as if read at the middle of a frame."""
+    meta = exposure.meta
+    offset_s = np.full(dispersion_pixels, -meta.frame_time_s / 2)
+    return Timing(mean_group_time(exposure.int_times, meta), _length_s(meta), offset_s)
+
+
+def _length_s(meta: ExposureMeta) -> float:
+    """From the first group to the last."""
+    return max(meta.ngroups - 1, 1) * meta.group_time_s
+
+
 def timing(exposure: Exposure, aperture: Extract1d) -> Timing:
     """Times of an exposure from its INT_TIMES and the order in which its pixels are read."""
     meta = exposure.meta
@@ -49,8 +62,8 @@ def timing(exposure: Exposure, aperture: Extract1d) -> Timing:
     pixel = np.arange(across.shape[1])
     middle = (np.polyval(aperture.lower[::-1], pixel) + np.polyval(aperture.upper[::-1], pixel)) / 2
     row = np.clip(np.rint(middle), 0, len(across) - 1).astype(int)
-    length = max(meta.ngroups - 1, 1) * meta.group_time_s
-    return Timing(mean_group_time(exposure.int_times, meta), length, across[row, pixel] - meta.frame_time_s)
+    offset_s = across[row, pixel] - meta.frame_time_s
+    return Timing(mean_group_time(exposure.int_times, meta), _length_s(meta), offset_s)
 
 
 def usable_range(spectra: Spectra, range_um: tuple[float, float]) -> Float[np.ndarray, "dispersion"]:

@@ -81,7 +81,8 @@ def draw_spectrum(spectrum: PlanetSpectrum, others: list[published.Published]) -
     """Draw the depths, beside published ones if any are given."""
     curves = {other.name: (other.wavelength_um, other.depth, other.error) for other in others}
     arrays = (spectrum.wavelength_um, spectrum.half_width_um, spectrum.depth, spectrum.error)
-    return spectrum_comparison(*(np.asarray(a) for a in arrays), curves)
+    wavelength_um, half_width_um, depth, error = (np.asarray(a) for a in arrays)
+    return spectrum_comparison(wavelength_um, half_width_um, depth, error, curves)
 
 
 def write(

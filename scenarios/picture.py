@@ -6,6 +6,7 @@ import numpy as np
 from astropy.io import fits
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.io.exposure import Exposure
 from uptheramp.calibrate.io.times import group_times_s
 from uptheramp.scenarios.scenario import Scenario
 from uptheramp.validate import report_types as types
@@ -58,10 +59,16 @@ def _middle(done: "ModeRun") -> int:
     return done.reduced.exposure.nints // 4  # out of transit
 
 
+def _outliers(done: "ModeRun") -> Exposure:
+    images = done.reduced.outliers
+    assert images is not None  # the run of a mode writes its crfints
+    return images
+
+
 def _frames(done: "ModeRun") -> types.Frames:
     reduced, index = done.reduced, _middle(done)
     raw = reduced.exposure.read(index, 1)[0]
-    rates = reduced.outliers.rates(index, 1)
+    rates = _outliers(done).rates(index, 1)
     return types.Frames(
         first_group_dn=raw[0],
         last_group_dn=raw[-1],
@@ -76,7 +83,7 @@ def _frames(done: "ModeRun") -> types.Frames:
 def _ramps(done: "ModeRun") -> tuple[types.RampExample, ...]:
     """The brightest usable pixel, and one hit by a cosmic ray in that integration where there is one."""
     reduced, index = done.reduced, _middle(done)
-    folder = reduced.outliers.segments[0].path
+    folder = _outliers(done).segments[0].path
     with fits.open(folder.with_name(folder.name.replace("_crfints", "_rateints"))) as hdus:
         slope = np.asarray(hdus["SCI"].section[index], float)
     raw = reduced.exposure.read(index, 1)[0].astype(float)

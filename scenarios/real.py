@@ -4,10 +4,18 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.fit.spectrum import planet_spectrum
+from uptheramp.calibrate.fit.system import System, load_system
+from uptheramp.calibrate.io import tspec, whtlt
 from uptheramp.calibrate.io.exposure import LEVELS, Exposure, open_exposure
 from uptheramp.calibrate.reduce import Progress, load_library, stage1, stage2, stage3
+from uptheramp.calibrate.references.extract1d import Extract1d
+from uptheramp.calibrate.series import bin_channels, plain_timing, timing, white
 from uptheramp.calibrate.settings import recipe
+from uptheramp.calibrate.state import Spectra, take
 
 STAGES = {1: stage1, 2: stage2, 3: stage3}
 TWO_POINT_LIMIT = 100  # integrations from which the official jump step clips across integrations instead
@@ -43,16 +51,57 @@ def calibrate_files(
         )
     chosen = recipe(table, exposure.instrument.step_family, meta.exp_type, overrides, todo)
     _warn(exposure, table, todo)
+    if not todo:
+        return fit_series(exposure, None, load_system(str(system)), out)
     steps = tuple(step for stage in todo for step in (chosen.stage1, chosen.stage2, chosen.stage3)[stage - 1])
     library = load_library(exposure, steps, refs)
     if 3 in todo and exposure.nints < 2:
         raise InputError(f"{files[0]}: one integration is no time series; run it with --stages 1,2")
+    known = load_system(str(system)) if system is not None else None
     products = []
     for stage in todo:
         product = STAGES[stage](exposure, chosen, library, out, progress)
         products.append(product.path)
         exposure = open_exposure([product.path])
+    if known is not None:
+        products += fit_series(exposure, library.get("extract1d"), known, out)
     return products
+
+
+def fit_series(exposure: Exposure, aperture: Extract1d | None, system: System, out: Path) -> list[Path]:
+    """Fit the light curves of an exposure's spectra: writes the white light curve and the planet's spectrum.
+
+    Without an aperture (x1dints alone) all wavelengths count as read at the middle of a frame.
+    """
+    spectra = _spectra_of(exposure)
+    kept = slice(system.bins.trim_start, exposure.nints - system.bins.trim_end)
+    spectra = take(spectra, kept)
+    plain = aperture is None or len(np.asarray(spectra.wavelength_um)) not in exposure.meta.shape
+    when = plain_timing(exposure, len(spectra.wavelength_um)) if plain else timing(exposure, aperture)
+    when = when._replace(time=when.time[kept])
+    system.epoch_near(when.time)  # refuses another time scale before anything is fitted or written
+    curves, _ = bin_channels(spectra, when, system.bins.resolving_power, system.bins.range_um)
+    planet, fit, _ = planet_spectrum(curves, system)
+    if not bool(fit.curve.converged):
+        raise InputError(
+            f"{exposure.segments[0].path}: the fit of {system.name} does not converge; is it in these data?"
+        )
+    light = white(spectra, when, system.bins.range_um)
+    path = out / f"{exposure.root}_whtlt.ecsv"
+    whtlt.write(path, light, exposure.int_times["int_mid_MJD_UTC"][kept], spectra.unit)
+    meta = {"system": system.name, "t0_bjd_tdb": float(fit.t0), "limb_darkening": "fixed"}
+    return [path, *tspec.write(out, exposure.root, planet, meta)]
+
+
+def _spectra_of(exposure: Exposure) -> Spectra:
+    """Spectra of an x1dints file, or those beside the images that a stage has just written."""
+    if exposure.level == "x1dints":
+        return exposure.spectra()
+    path = exposure.segments[0].path
+    beside = path.with_name(f"{exposure.root}_x1dints.fits")
+    if not beside.is_file():
+        raise InputError(f"{path}: no spectra to fit; --system needs --stages up to 2 or 3, or an x1dints file")
+    return open_exposure([beside]).spectra()
 
 
 def _warn(exposure: Exposure, table: str, stages: Sequence[int]) -> None:

@@ -67,12 +67,14 @@ def reduce_exposure(
     one = stage1(exposure, chosen, library, out, progress)
     two = stage2(open_exposure([one.path]), chosen, one.library, out, progress)
     three = stage3(open_exposure([two.path]), chosen, two.library, out, progress)
+    spectra = three.spectra
+    assert spectra is not None  # every stage on images ends in spectra
     outliers = open_exposure([three.path])
     when = timing(outliers, library["extract1d"])
-    curves, binning = bin_channels(three.spectra, when, resolving_power, range_um)
-    light = white(three.spectra, when, range_um)
+    curves, binning = bin_channels(spectra, when, resolving_power, range_um)
+    light = white(spectra, when, range_um)
     path = out / f"{exposure.root}_whtlt.ecsv"
-    whtlt.write(path, light, exposure.int_times["int_mid_MJD_UTC"], three.spectra.unit)
+    whtlt.write(path, light, exposure.int_times["int_mid_MJD_UTC"], spectra.unit)
     return Reduced(
         exposure=exposure,
         recipe=chosen,
@@ -80,7 +82,7 @@ def reduce_exposure(
         groupdq=one.groupdq,
         outliers=outliers,
         lost=never_used(outliers),
-        spectra=three.spectra,
+        spectra=spectra,
         when=when,
         binning=binning,
         curves=curves,

@@ -50,6 +50,20 @@ class Priors:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bins:
+    """How spectra become light curves: channels of one resolving power inside a range, integrations left out."""
+
+    resolving_power: float = 100.0
+    range_um: tuple[float, float] = (0.0, float("inf"))
+    trim_start: int = 0  # integrations left out at the beginning
+    trim_end: int = 0  # and at the end
+
+    def __post_init__(self):
+        if self.resolving_power <= 0.5 or self.trim_start < 0 or self.trim_end < 0:
+            raise ValueError("bins: resolving_power must be above 0.5, trim_start and trim_end not negative")
+
+
+@dataclass(frozen=True, kw_only=True)
 class System(Sourced):
     """Orbit and shape of a transiting planet; `t0_bjd_tdb` is BJD_TDB - 2400000.5 d at inferior conjunction."""
 
@@ -63,6 +77,7 @@ class System(Sourced):
     eccentricity: float = 0.0
     omega_deg: float = 90.0  # argument of periastron of the star's orbit seen from it, as published
     priors: Priors = field(default_factory=Priors)
+    bins: Bins = field(default_factory=Bins)
 
     def __post_init__(self) -> None:
         """Refuse what no orbit has."""
