@@ -53,10 +53,10 @@ def calibrate_files(
     _warn(exposure, table, todo)
     if not todo:
         return fit_series(exposure, None, load_system(str(system)), out)
-    steps = tuple(step for stage in todo for step in (chosen.stage1, chosen.stage2, chosen.stage3)[stage - 1])
-    library = load_library(exposure, steps, refs)
     if 3 in todo and exposure.nints < 2:
         raise InputError(f"{files[0]}: one integration is no time series; run it with --stages 1,2")
+    steps = tuple(step for stage in todo for step in (chosen.stage1, chosen.stage2, chosen.stage3)[stage - 1])
+    library = load_library(exposure, steps, refs)
     known = load_system(str(system)) if system is not None else None
     products = []
     for stage in todo:

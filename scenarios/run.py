@@ -10,6 +10,7 @@ from rich.console import Console
 
 from uptheramp.calibrate.reduce import Progress
 from uptheramp.calibrate.series import rebin
+from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.state import LightCurves
 from uptheramp.scenarios.judge import judge_reduction, true_channels
 from uptheramp.scenarios.picture import mode_report
@@ -111,6 +112,11 @@ def simulate_scenario(scenario: Scenario, out: Path) -> None:
 
 def run_scenario(scenario: Scenario, out: Path, overrides: Mapping[str, str]) -> None:
     """Run every mode; writes a folder for each and `metrics.json` and `report.html` over all."""
+    for block in scenario.mode:  # refuse what cannot run before anything is rendered
+        observation = observation_of(scenario, block)
+        settings = {**(scenario.reduction.parameters or {}), **overrides}
+        family, exp_type = observation.instrument.step_family, observation.mode.exp_type
+        recipe(scenario.reduction.table, family, exp_type, settings)
     console = Console()
     pages: list[ModeReport] = []
     metrics: list[ModeMetrics] = []
