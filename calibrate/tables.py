@@ -185,7 +185,7 @@ def _each(items: Iterable[tuple[Any, Any, Any]], kind: Any) -> list[Any]:
             error.add_note(IterableValidationNote("item", key, item))
             errors.append(error)
     if errors:
-        raise IterableValidationError("items", errors, kind)
+        raise IterableValidationError("items", errors, kind)  # pyright: ignore[reportCallIssue]  (cattrs types only __new__)
     return out
 
 

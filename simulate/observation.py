@@ -65,7 +65,8 @@ class Observation:
     @property
     def shape(self) -> tuple[int, int]:
         """(y, x) of an image."""
-        return self.subarray.size[::-1]
+        x, y = self.subarray.size
+        return y, x
 
     @property
     def reads_per_integration(self) -> int:

@@ -139,11 +139,11 @@ def _order(s: Spectrum) -> dict[str, np.ndarray]:
     along = np.arange(len(flux))
     band = s.response.bands.shape[1]
     return {
-        "fine_wavelength_um": s.wavelength_um,
+        "fine_wavelength_um": np.asarray(s.wavelength_um),
         "fine_radius_ratio": np.asarray(transit.radius_ratio),
         "fine_u1": np.asarray(transit.u1),
         "fine_u2": np.asarray(transit.u2),
-        "wavelength_um": s.along_um,
+        "wavelength_um": np.asarray(s.along_um),
         "flux_e_per_s": flux,
         "depth_flux_e_per_s": spread(light * transit.radius_ratio**2),
         "u1": spread(light * transit.u1) / lit,
@@ -159,7 +159,7 @@ def _middle(along: np.ndarray, band: int) -> np.ndarray:
 
 def _image(s: Spectrum, axis: int) -> np.ndarray:
     elements = np.asarray(s.response(s.photons))
-    return s.profile * (elements if axis == 1 else elements[:, None])
+    return np.asarray(s.profile) * (elements if axis == 1 else elements[:, None])
 
 
 def _stacked(arrays: list[np.ndarray]) -> np.ndarray:

@@ -117,6 +117,15 @@ def mean_square_error(x: Ensemble, errors: Float[ndarray, "seed bin"], alpha: fl
     )
 
 
+def _pairs(x: Ensemble, errors: Float[ndarray, "seed bin"]) -> Float[ndarray, "pair bin"]:
+    """Errors of the averages of antithetic pairs; the errors of the seeds where there are none."""
+    if x.partner is None:
+        return errors
+    count = len(x.partner)
+    truth = np.broadcast_to(x.truth, x.depth.shape)[:count]
+    return antithetic(errors[:count], x.partner - truth)
+
+
 def projection(
     x: Ensemble, errors: Float[ndarray, "seed bin"], name: str, what: str, weights: Float[ndarray, "bin"], alpha: float
 ) -> list[Record]:
@@ -125,7 +134,7 @@ def projection(
     low, high = i.normal_interval((claimed / len(errors)) ** 0.5, alpha)
     limit = e.equivalence_limit_ppm(x.ers_sigma_ppm)
     plain = e.equivalence(errors @ weights, claimed, limit / PPM, alpha)
-    quiet = errors if x.partner is None else antithetic(errors, x.partner - x.truth)
+    quiet = _pairs(x, errors)
     result = e.equivalence(quiet @ weights, claimed, limit / PPM, alpha)
     bias = Record(
         name=name,
@@ -145,7 +154,7 @@ def projection(
         verdict=result.verdict,
         standard_error=result.standard_error * PPM,
         definition=f"Upper 95 % limit on |{name}|"
-        + ("" if x.partner is None else f" ({result.value * PPM:.2f} ppm from antithetic pairs)")
+        + ("" if x.partner is None else f" ({result.value * PPM:.2f} ppm from {len(x.partner)} antithetic pairs)")
         + "; must be below 0.2 sigma of the ERS-size visit's R = 100 bin"
         + (" (not known here)" if x.ers_sigma_ppm is None else "")
         + " and below 30 ppm."
@@ -164,14 +173,15 @@ def bins_left_out(use: Bool[ndarray, "bin"]) -> Record:
     )
 
 
-def twin_records(x: Ensemble) -> list[Record]:
+def twin_records(x: Ensemble, twin: Float[ndarray, "*seed bin"]) -> list[Record]:
     """Parts of the mean bias, ppm: what the algorithms do to a noise-free exposure, and what noise adds."""
-    weights, parts = e.mean_weights(x.covariance), d.bias_parts(x.depth, x.truth, x.twin)
-    noise = (x.depth - x.twin) @ weights
+    weights = e.mean_weights(x.covariance)
+    algorithmic = d.bias(np.broadcast_to(twin - x.truth, x.depth.shape)).value
+    noise = (x.depth - twin) @ weights
     return [
         Record(
             name="mean_bias_algorithmic",
-            value=float(parts.algorithmic.value @ weights) * PPM,
+            value=float(algorithmic @ weights) * PPM,
             unit="ppm",
             definition="Weighted mean over bins of D0 - D, D0 recovered from the noise-free twin.",
         ),

@@ -11,8 +11,8 @@ from numpy import ndarray
 class Ensemble:
     """What S seeds of one mode recovered; depths as fractions.
 
-    `partner` is what the antithesis of each seed recovered (every normal deviate with the other sign): the averages of
-    the pairs, quieter by far and as unbiased, decide the equivalence; all other statistics are those of the seeds.
+    `partner` is what the antitheses of the first seeds recovered (every normal deviate with the other sign): averages
+    of pairs, quieter by far and as unbiased, decide the equivalence; all other statistics are those of the seeds.
     `twin` is the noise-free twin's depth D0; `residuals` the degrees of freedom from which errors were estimated (None
     where they are known); `ers_sigma_ppm` the error of the ERS-size visit's R = 100 bin from L_all.
     """
@@ -25,14 +25,14 @@ class Ensemble:
     twin: Float[ndarray, "*seed bin"] | None = None
     residuals: int | None = None
     ers_sigma_ppm: float | None = None
-    partner: Float[ndarray, "seed bin"] | None = None
+    partner: Float[ndarray, "pair bin"] | None = None
 
 
 def usable_bins(x: Ensemble) -> Bool[ndarray, "bin"]:
     """Bins whose depth, truth and variance are finite in every seed (a bin without light has none)."""
     variance = np.stack([c.diagonal() for c in x.covariance])
-    partner = 0.0 if x.partner is None else x.partner
-    return np.isfinite(x.depth + x.truth + variance + partner).all(axis=0) & (variance > 0.0).all(axis=0)
+    usable = np.all(np.isfinite(x.depth + x.truth + variance) & (variance > 0.0), axis=0)
+    return usable if x.partner is None else usable & np.isfinite(x.partner).all(axis=0)
 
 
 def only(x: Ensemble, use: Bool[ndarray, "bin"]) -> Ensemble:

@@ -94,7 +94,7 @@ def judge(x: Ensemble, modes: int = 1) -> Recovery:
             x, errors, "slope_bias", "Rise over the mode's wavelengths (slope x range)", slope, alpha
         )
     if x.twin is not None:
-        records += r.twin_records(x)
+        records += r.twin_records(x, x.twin)
     if not use.all():
         records.append(r.bins_left_out(use))
     return Recovery(x.mode, len(errors), overall(tuple(records)), tuple(records), _per_bin(x))

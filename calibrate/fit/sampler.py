@@ -56,14 +56,14 @@ def sample_white(
     sampler = emcee.EnsembleSampler(len(start), len(best), lambda p: np.asarray(log_density(p)), vectorize=True)
     sampler.random_state = np.random.RandomState(seed).get_state()  # noqa: NPY002  (emcee takes no Generator)
     sampler.run_mcmc(start, steps)
-    draws = sampler.get_chain(discard=int(BURN * steps), flat=True)
+    draws = np.asarray(sampler.get_chain(discard=int(BURN * steps), flat=True))
     draws[:, -1] = np.exp(draws[:, -1])
     length = float(np.max(sampler.get_autocorr_time(discard=int(BURN * steps), quiet=True, tol=0)))
     names = (*parameter_names(white.free), "error_scale")
     return Samples(names, draws, len(draws) / length, float(np.mean(sampler.acceptance_fraction)))
 
 
-def _log_density(white: WhiteFit, err: Array, system: System, exposure_s: Array):
+def _log_density(white: WhiteFit, err: Float[np.ndarray, "time"], system: System, exposure_s: Array):
     used = np.asarray(white.curve.used)
     usable = np.isfinite(err) & (err > 0)
     err = np.where(usable, err, np.median(err[usable]) if usable.any() else 1.0)

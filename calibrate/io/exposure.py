@@ -183,7 +183,11 @@ def open_segment(path: Path) -> Segment:
                     Segment(path, meta, "x1dints", read_int_times(hdus, path)), (len(hdus["EXTRACT1D"].data),)
                 )
             sci = hdus["SCI"]
-            end = sci.fileinfo()["datLoc"] + abs(sci.header["BITPIX"]) // 8 * int(np.prod(sci.shape, dtype=np.int64))
+            if not isinstance(sci, fits.ImageHDU):
+                raise InputError(f"{path}: SCI is not an image; give an uncal, rateints, calints or x1dints file")
+            place = sci.fileinfo()
+            assert place is not None  # the file is open
+            end = place["datLoc"] + abs(sci.header["BITPIX"]) // 8 * int(np.prod(sci.shape, dtype=np.int64))
             if path.stat().st_size < end:
                 raise InputError(
                     f"{path}: the file is truncated ({path.stat().st_size} of {end} bytes); fetch it again"

@@ -132,7 +132,7 @@ def _table(path: Path) -> LightCurves:
         time, flux, *rest = _unnamed(table)
         return light_curves(time, flux, rest[0] if rest else None)
     err, wavelength = _column(table, ERROR), _column(table, WAVELENGTH)
-    exposure_s = table.meta.get("exposure_s")
+    exposure_s = (table.meta or {}).get("exposure_s")
     if wavelength is None:
         return light_curves(time, flux, err, exposure_s=exposure_s)
     return _long(time, flux, err, wavelength, exposure_s)
@@ -156,9 +156,9 @@ def _parse(path: Path) -> Table:
         raise ValueError("binary, not text")
     if first.startswith(b"# %ECSV"):
         return Table.read(path, format="ascii.ecsv")
-    named = tables.read(path, fast_reader=False)
+    named = Table.read(path, format="ascii", fast_reader=False)
     numeric = all(_is_number(name) for name in named.colnames)
-    return tables.read(path, format="no_header", fast_reader=False) if numeric else named
+    return Table.read(path, format="ascii.no_header", fast_reader=False) if numeric else named
 
 
 def _is_number(text: str) -> bool:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.io import ascii as tables
+from astropy.table import Table
 from jaxtyping import Float
 
 from uptheramp.calibrate.errors import InputError
@@ -37,7 +38,8 @@ def read(path: Path) -> Published:
     """
     path = Path(path)
     try:
-        table = tables.read(path.read_text(encoding="utf-8", errors="replace"), fast_reader=False)
+        text = path.read_text(encoding="utf-8", errors="replace")
+        table = Table(tables.read(text, fast_reader=False), copy=False)
         wave, width, depth, error, unit = next(v for v in NAMED.values() if set(v[:4]) <= set(table.colnames))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None

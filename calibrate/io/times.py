@@ -12,10 +12,11 @@ from jaxtyping import Float
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 
-INT_TIMES = np.dtype(
-    [("integration_number", "i4")]
-    + [(f"int_{when}_{scale}", "f8") for scale in ("MJD_UTC", "BJD_TDB") for when in ("start", "mid", "end")]
-)
+_INT_TIMES = {
+    "integration_number": "i4",
+    **{f"int_{when}_{scale}": "f8" for scale in ("MJD_UTC", "BJD_TDB") for when in ("start", "mid", "end")},
+}
+INT_TIMES = np.dtype(list(_INT_TIMES.items()))
 GROUP = np.dtype(
     [
         ("integration_number", "i4"),
@@ -49,7 +50,7 @@ def read_int_times(hdus: fits.HDUList, path: Path) -> np.ndarray:
     table = hdus["INT_TIMES"].data
     columns = {name.lower(): name for name in table.names}
     out = np.zeros(len(table), INT_TIMES)
-    for name in INT_TIMES.names:
+    for name in _INT_TIMES:
         if name.lower() not in columns:
             raise InputError(f"{path}: INT_TIMES lacks the column {name}")
         out[name] = table[columns[name.lower()]]

@@ -72,7 +72,8 @@ def read(path: Path) -> PlanetSpectrum:
         raise InputError(f"{path}: no such file") from None
     except (OSError, KeyError, ValueError, TypeError, AstropyWarning) as error:
         raise InputError(f"{path}: not a planet spectrum (_tspec.ecsv or _tspec.fits): {first_line(error)}") from None
-    return PlanetSpectrum(*columns[:3], covariance)
+    wavelength, half_width, depth, _ = columns
+    return PlanetSpectrum(wavelength, half_width, depth, covariance)
 
 
 def first_line(error: Exception) -> str:

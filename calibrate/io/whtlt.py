@@ -20,9 +20,11 @@ def write(path: Path, light: LightCurves, mjd_utc: np.ndarray, unit: str) -> Non
             "whitelight_flux_error": np.asarray(light.err[0]),
         },
         units={"MJD_UTC": units.d, "BJD_TDB": units.d},
+        meta={
+            "flux_unit": unit,
+            "time": "BJD_TDB - 2400000.5, at the mean time of the groups used",
+            "exposure_s": float(light.exposure_s),
+        },
     )
-    table.meta["flux_unit"] = unit
-    table.meta["time"] = "BJD_TDB - 2400000.5, at the mean time of the groups used"
-    table.meta["exposure_s"] = float(light.exposure_s)
     with whole(path) as temporary:
         table.write(temporary, format="ascii.ecsv", overwrite=True)

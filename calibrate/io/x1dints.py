@@ -102,5 +102,5 @@ def _spectra(hdu: fits.BinTableHDU, first: int) -> Spectra:
         wavelength_um=jnp.asarray(plane("WAVELENGTH")[0]),
         integration=jnp.arange(first, first + len(flux)),
         order=int(hdu.header.get("SPORDER", 1)),
-        unit=hdu.columns["FLUX"].unit or "DN/s",
+        unit=fits.ColDefs(hdu)["FLUX"].unit or "DN/s",
     )

@@ -40,7 +40,7 @@ def average_where(
     """Mean of the levels that exist, 0 where none does; and where any does."""
     total = sum(jnp.where(exists, level, 0) for level, exists in pairs)
     count = sum(exists.astype(level.dtype) for level, exists in pairs)
-    return total / jnp.maximum(count, 1), count > 0
+    return total / jnp.maximum(count, 1), jnp.greater(count, 0)
 
 
 def smoothed_side(

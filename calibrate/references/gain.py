@@ -30,8 +30,9 @@ class Gain(eqx.Module):
         from stdatamodels.jwst import datamodels
 
         with datamodels.GainModel(data=np.asarray(self.data)) as model:
-            model.meta.exposure.gain_factor = float(self.factor)
-            base.save(base.describe(model, meta, "GAIN"), path)
+            described = base.describe(model, meta, "GAIN")
+            described.meta.exposure.gain_factor = float(self.factor)
+            base.save(described, path)
 
     @classmethod
     def neutral(cls, meta: ExposureMeta) -> "Gain":

@@ -21,7 +21,7 @@ class Rscd(eqx.Module):
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Rscd":
         """The row of the exposure's SUBARRAY and READPATT; none means nothing to skip."""
         with fits.open(path, memmap=False) as hdus:
-            tables = [h for h in hdus if isinstance(h, fits.BinTableHDU) and "group_skip" in h.columns.names]
+            tables = [h for h in hdus if isinstance(h, fits.BinTableHDU) and "group_skip" in fits.ColDefs(h).names]
             if not tables:
                 raise InputError(
                     f"{path}: no table with group_skip; it is not an RSCD reference of this pipeline version"

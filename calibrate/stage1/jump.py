@@ -115,7 +115,7 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
     if refs.difference_template is None:
         hit, level = _against_exposure(difference, valid, noise_variance, state, params)
     else:
-        hit, level, valid = _against_template(difference, valid, noise_variance, refs, gain, params)
+        hit, level, valid = _against_template(difference, valid, noise_variance, refs.difference_template, gain, params)
     info = JumpInfo(hit.sum(), valid.sum())
     if params.flag_4_neighbors:
         size = two_point.ratio(difference, level, noise_variance)
@@ -167,16 +167,16 @@ def _against_template(
     difference: Float[Array, "integration n y x"],
     valid: Bool[Array, "integration n y x"],
     noise_variance: Float[Array, "y x"],
-    refs: JumpRefs,
+    expected: DifferenceTemplate,
     gain: Float[Array, "y x"],
     params: JumpParams,
 ) -> tuple[Bool[Array, "integration n y x"], Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
     """Hits, expected differences, and where there is an expectation."""
-    template = refs.difference_template.data * gain
+    template = expected.data * gain
     exists = jnp.isfinite(template)
     template, valid = jnp.where(exists, template, 0), valid & exists
     level = brightness(difference, valid, template, noise_variance) * template
     # the median of n integrations is itself uncertain, by sqrt(pi / 2 n) of their scatter
-    uncertain = jnp.sqrt(1 + MEDIAN_VARIANCE / jnp.maximum(refs.difference_template.count, 1))
+    uncertain = jnp.sqrt(1 + MEDIAN_VARIANCE / jnp.maximum(expected.count, 1))
     size = two_point.ratio(difference, level, noise_variance) / uncertain
     return valid & (size > params.rejection_threshold), level, valid

@@ -88,9 +88,20 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         | jnp.where(jnp.squeeze(fraction, axis) < 1, flags.FLUX_ESTIMATED, 0)
         | jnp.where(jnp.isnan(wavelength), flags.NON_SCIENCE | flags.DO_NOT_USE, 0)
     ).astype(state.dq.dtype)
-    flux, *sums = (jnp.where(lost, jnp.nan, plane) for plane in (flux - background, *sums))
-    npixels = jnp.sum(whole, axis)
-    return Spectra(flux, *sums, background, dq, npixels, wavelength, state.integration, unit=state.unit), None
+    flux, var_poisson, var_rnoise, var_flat = (jnp.where(lost, jnp.nan, plane) for plane in (flux - background, *sums))
+    spectra = Spectra(
+        flux=flux,
+        var_poisson=var_poisson,
+        var_rnoise=var_rnoise,
+        var_flat=var_flat,
+        background=background,
+        dq=dq,
+        npixels=jnp.sum(whole, axis),
+        wavelength_um=wavelength,
+        integration=state.integration,
+        unit=state.unit,
+    )
+    return spectra, None
 
 
 def _seen(

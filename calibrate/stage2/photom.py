@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.references.photom import Photom
 from uptheramp.calibrate.stage2.usable import scale
 from uptheramp.calibrate.state import Rates
@@ -25,10 +26,17 @@ def photom(state: Rates, refs: PhotomRefs, params: None) -> tuple[Rates, None]:
     """Multiply by `conversion * response(wavelength)`, over micron per pixel where the table is per micron.
 
     Pixels outside the table's wavelengths become 0 and DO_NOT_USE.
+
+    Raises
+    ------
+    InputError
+        If the pixels have no wavelengths, because assign_wcs was left out.
     """
     if refs.photom is None:
         return state, None
     table, wavelength = refs.photom, state.wavelength_um
+    if wavelength is None:
+        raise InputError("photom needs the wavelengths that assign_wcs sets; skip photom too")
     lit = (wavelength >= table.wavelength_um[0]) & (wavelength <= table.wavelength_um[-1])
     at = jnp.where(lit, wavelength, table.wavelength_um[0])
     factor = table.conversion * jnp.interp(at, table.wavelength_um, table.response)

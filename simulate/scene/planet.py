@@ -64,6 +64,7 @@ class Orbit(eqx.Module):
 
 def orbit(planet: Planet, start_bjd_tdb: float) -> Orbit:
     """Return the orbit with times in seconds from `start_bjd_tdb` (float64)."""
+    assert planet.t0_bjd_tdb is not None  # an observation puts None in its middle
     t0 = (planet.t0_bjd_tdb - start_bjd_tdb) * 86400.0
     angles = np.radians(planet.inclination_deg), np.radians(planet.omega_deg)
     values = planet.period_d * 86400.0, t0, planet.a_rs, angles[0], planet.eccentricity, angles[1]

@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from functools import wraps
 from io import BytesIO, StringIO
-from typing import ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
 
 DATA, MODEL, TRUTH = "#0072B2", "#D55E00", "#1A1A1A"
 GOOD, WARN, SOFT, ACCENT = "#009E73", "#E69F00", "#8A8F98", "#CC79A7"
 SEQUENTIAL = "cividis"
 
-RC = {
+RC: "dict[RcKeyType, Any]" = {
     "font.family": "DejaVu Sans",
     "font.size": 12.5,
     "axes.labelsize": 13.0,

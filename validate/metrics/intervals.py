@@ -95,8 +95,8 @@ def maximum_quantile(standard_errors: Float[ndarray, "bin"], probability: float)
     Solves prod_b [2 Phi(q / s_b) - 1] = probability. Correlated bins stay below it more often (Sidak), never less.
     """
     single = probability ** (1.0 / len(standard_errors))
-    low = float(np.min(standard_errors)) * stats.norm.isf((1.0 - probability) / 2.0)
-    high = float(np.max(standard_errors)) * stats.norm.isf((1.0 - single) / 2.0)
+    low = float(np.min(standard_errors)) * float(stats.norm.isf((1.0 - probability) / 2.0))
+    high = float(np.max(standard_errors)) * float(stats.norm.isf((1.0 - single) / 2.0))
     for _ in range(80):
         middle = 0.5 * (low + high)
         log_below = np.log1p(-2.0 * stats.norm.sf(middle / standard_errors)).sum()

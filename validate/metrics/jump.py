@@ -52,7 +52,7 @@ def clean(
     """
     hit = (deposited_e > CLEAN_SIGMA * sigma_e).any(axis=1, keepdims=True)
     near = maximum_filter(hit, size=(1, 1, 3, 3), mode="constant", cval=False)
-    return np.broadcast_to(~near, deposited_e.shape)
+    return np.broadcast_to(np.logical_not(near), deposited_e.shape)
 
 
 def false_positive_rate(
