@@ -67,8 +67,8 @@ def one(scenario: Scenario, block, seed: int, antithetic: bool, refs: Path, pink
     return out
 
 
-def run(scenario: Scenario, label: str, seeds: int, store: Path) -> None:
-    """Fill the store for one mode."""
+def run(scenario: Scenario, label: str, seeds: int, pairs: int, store: Path) -> None:
+    """Fill the store for one mode: `seeds` exposures, and the antitheses of the first `pairs` of them."""
     cache.enable()
     block = next(b for b in scenario.mode if b.label == label)
     folder = store / scenario.name / label
@@ -76,7 +76,7 @@ def run(scenario: Scenario, label: str, seeds: int, store: Path) -> None:
         observation = observation_of(scenario, block)
         references.write(observation, build(observation), folder, grades=(scenario.reduction.references,))
     for seed in range(1, seeds + 1):
-        for antithetic in (False, True):
+        for antithetic in (False, True)[: 1 + (seed <= pairs)]:
             path = folder / f"seed{seed:04d}{'-mirror' if antithetic else ''}.npz"
             if path.exists():
                 continue
@@ -88,10 +88,9 @@ def run(scenario: Scenario, label: str, seeds: int, store: Path) -> None:
 
 
 def ensemble(folder: Path, label: str, kind: str) -> tuple[Ensemble, np.ndarray, np.ndarray]:
-    """All seeds of the store whose antithesis is there too, with the errors of the mid-times (s)."""
-    paths = sorted(p for p in folder.glob("seed????.npz") if p.with_name(f"{p.stem}-mirror.npz").exists())
-    seeds = [dict(np.load(p)) for p in paths]
-    mirrors = [dict(np.load(p.with_name(f"{p.stem}-mirror.npz"))) for p in paths]
+    """All seeds of the store with the antitheses of the first, and the errors of the mid-times (s)."""
+    seeds = [dict(np.load(p)) for p in sorted(folder.glob("seed????.npz"))]
+    mirrors = [dict(np.load(p)) for p in sorted(folder.glob("seed????-mirror.npz"))]
 
     def stack(name: str, of: list) -> np.ndarray:
         return np.stack([s[f"{kind}_{name}"] for s in of])
@@ -161,11 +160,12 @@ def main() -> None:
     parser.add_argument("scenario")
     parser.add_argument("mode", nargs="?")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--store", type=Path, default=Path("out/recovery"))
     parser.add_argument("--docs", type=Path)
     given = parser.parse_args()
     if given.action == "run":
-        run(find(given.scenario), given.mode, given.seeds, given.store)
+        run(find(given.scenario), given.mode, given.seeds, given.pairs, given.store)
     else:
         table(find(given.scenario), given.store, given.docs)
 

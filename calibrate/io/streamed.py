@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from uptheramp.calibrate.io.asdf_extension import asdf_extension
 from uptheramp.calibrate.io.atomic import whole
 
 _BITPIX = {"uint16": 16, "uint32": 32, "float32": -32}
@@ -89,7 +90,8 @@ class StreamedFile:
         for array in self._maps.values():
             array.flush()
         self._maps.clear()
-        if kind is None and self.tables:
+        if kind is None:
             with fits.open(self._temporary, mode="append", memmap=False) as hdus:
                 hdus.extend(fits.BinTableHDU(table, name=name) for name, table in self.tables.items())
+                hdus.append(asdf_extension(self.primary))
         self._context.__exit__(kind, error, trace)

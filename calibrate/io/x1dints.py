@@ -7,6 +7,7 @@ import numpy as np
 from astropy.io import fits
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io.asdf_extension import asdf_extension
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.calibrate.io.header import primary
 from uptheramp.calibrate.io.meta import ExposureMeta
@@ -71,6 +72,7 @@ def write(
     hdus = fits.HDUList([primary(meta, "TSOMultiSpecModel", Path(path).name, steps)])
     hdus.append(fits.BinTableHDU(int_times, name="INT_TIMES"))
     hdus.extend(_table(s, int_times, meta.segment) for s in spectra)
+    hdus.append(asdf_extension(hdus[0]))
     with whole(path) as temporary:
         hdus.writeto(temporary, overwrite=True)
 
