@@ -132,7 +132,10 @@ HEAD = """# Recovery of the truth
 Made by `benchmarks/recovery.py` on the scenario `{name}` (quick sizes, estimated references, the recommended step
 table): `run` for every mode, then `table`. Statistics as METRICS.md defines them; each seed and its antithesis are full
 runs from Level-1b files to the planet's spectrum. "Between" is what a perfect pipeline keeps in 99 % of such tables.
-Equivalence is decided by the antithetic pairs, whose noise cancels; everything else by the seeds alone.
+Equivalence is decided by the antithetic pairs, whose noise cancels; everything else by the seeds alone. "not decided"
+says that the interval is still too wide to tell a 5 % error in the error bars, not that something is outside it.
+With limb darkening free and without a prior, channels of low signal do not always converge; a bin that is not finite in
+every seed is left out (`bins_left_out`).
 """
 
 

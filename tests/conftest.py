@@ -1,5 +1,6 @@
 """Fixtures that every room's tests use."""
 
+import tempfile
 from pathlib import Path
 
 import jax
@@ -11,6 +12,9 @@ from uptheramp.calibrate.io.times import DAY_S, GROUP, INT_TIMES
 from uptheramp.calibrate.io.uncal import UncalWriter
 
 jax.config.update("jax_enable_x64", True)
+# programs compiled by one test process serve the others
+jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "uptheramp-tests-xla"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 SHARED = Path(__file__).parents[1] / ".." / "shared"
 
