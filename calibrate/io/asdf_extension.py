@@ -18,4 +18,4 @@ def asdf_extension(primary: fits.PrimaryHDU) -> fits.BinTableHDU:
         with getattr(datamodels, primary.header["DATAMODL"])(fits.HDUList([primary.copy()])) as model:
             model.save(path)
         with fits.open(path, memmap=False) as hdus:
-            return hdus["ASDF"].copy()
+            return fits.BinTableHDU(hdus["ASDF"].data.copy(), hdus["ASDF"].header)
