@@ -28,7 +28,7 @@ class Step:
     """A declared step; call it as `step(state, refs, params) -> (state, info)`.
 
     `learn(sample, refs, params)` measures a reference (named `learned`) on a sample of the exposure before the run.
-    `halo` is the number of neighbouring integrations needed on either side. `soft_only` names hard decisions.
+    `halo` is the number of neighbouring integrations needed on either side.
     """
 
     function: Callable[..., tuple[Any, Any]]

@@ -125,18 +125,21 @@ def run_scenario(scenario: Scenario, out: Path, overrides: Mapping[str, str]) ->
             done = run_mode(scenario, block, out / block.label, overrides, progress)
         pages.append(mode_report(scenario, done))
         metrics.append(done.metrics)
-        report.write(out / block.label / "report.html", page(scenario, [pages[-1]]))
+        report.write(out / block.label / "report.html", page(scenario, [pages[-1]], overrides))
         console.print(f"{block.label}: {done.metrics.verdict} ({done.seconds:.0f} s)", highlight=False)
     metrics_file.write(out / "metrics.json", metrics)
-    report.write(out / "report.html", page(scenario, pages))
+    report.write(out / "report.html", page(scenario, pages, overrides))
     console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)
 
 
-def page(scenario: Scenario, modes: list[ModeReport]) -> Report:
+def page(scenario: Scenario, modes: list[ModeReport], overrides: Mapping[str, str]) -> Report:
     """The report of some modes of a scenario."""
+    settings = "".join(f" --set {key}={value}" for key, value in overrides.items())
+    table = f" --pipeline {scenario.reduction.table}"
+    only = "".join(f" --mode {block.label}" for block in scenario.mode)
     return Report(
         title=f"uptheramp: {scenario.name}",
         summary=scenario.summary,
-        command=f"uptheramp run {scenario.name} --seed {scenario.seed}",
+        command=f"uptheramp run {scenario.name} --seed {scenario.seed}{table}{only}{settings}",
         modes=tuple(modes),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io.atomic import whole
 from uptheramp.validate.ensemble import Ensemble
 from uptheramp.validate.record import Record, overall
 from uptheramp.validate.recovery import judge
@@ -86,11 +87,9 @@ def _plain(value: Any) -> Any:
 
 def write(path: Path, modes: Sequence[ModeMetrics]) -> None:
     """Write the file beside its final name and rename it."""
-    path = Path(path)
     content = {"format": FORMAT, "version": VERSION, "modes": {m.mode: _plain(asdict(m)) for m in modes}}
-    partial = path.with_name(f".partial-{path.name}")
-    partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-    partial.rename(path)
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def _mode(values: dict[str, Any]) -> ModeMetrics:

@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from uptheramp.calibrate.io.atomic import whole
 from uptheramp.validate import report_parts as parts
 from uptheramp.validate.report_figures import pictures
 from uptheramp.validate.report_types import ModeReport, Report
@@ -84,7 +85,5 @@ def html(report: Report) -> str:
 
 def write(path: Path, report: Report) -> None:
     """Write the page beside its final name and rename it."""
-    path = Path(path)
-    partial = path.with_name(f".partial-{path.name}")
-    partial.write_text(html(report), encoding="utf-8")
-    partial.rename(path)
+    with whole(path) as temporary:
+        temporary.write_text(html(report), encoding="utf-8")

@@ -10,6 +10,7 @@ Files are read with astropy (tolerant of what real files lack) and written throu
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,8 @@ def save(model: Any, path: Path) -> None:
     """Write a reference model beside its final name and rename it, so that no half-written file is ever seen."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".partial-{path.name}")
-    model.save(temporary)
-    temporary.rename(path)
+    # in a folder of its own, because the model writes the name it is saved under into the header
+    with TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder:
+        temporary = Path(folder) / path.name
+        model.save(temporary)
+        temporary.replace(path)
