@@ -6,7 +6,7 @@ Keys are as users of the official pipeline type them: `jump.rejection_threshold=
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.stage1 import table as stage1
@@ -116,13 +116,14 @@ def _override(
 
 
 def _value(text: str, kind: Any, key: str) -> Any:
-    """Text as a bool, int, float or str, strictly."""
+    """Text as a bool, int, float or str, strictly; a number that may also be an array is given as a number."""
+    kind = next((k for k in get_args(kind) if k in (bool, int, float, str)), kind)
     try:
         if kind is bool:
             if text.lower() in _TRUE + _FALSE:
                 return text.lower() in _TRUE
             raise ValueError
-        return kind(text) if kind in (int, float, str) else type(kind)(text)
+        return kind(text)
     except (TypeError, ValueError):
         raise InputError(f"--set {key}={text}: expected {getattr(kind, '__name__', kind)}") from None
 

@@ -1,0 +1,36 @@
+"""`--set` reaches every parameter of every step of every table."""
+
+from dataclasses import fields
+from typing import get_args, get_type_hints
+
+import pytest
+
+from uptheramp.calibrate.settings import recipe
+from uptheramp.calibrate.stage1.table import TABLES
+
+MODES = [("near_ir", "NRS_BRIGHTOBJ"), ("mid_ir", "MIR_LRS-SLITLESS")]
+TEXT = {bool: ("false", False), int: ("7", 7), float: ("5.5", 5.5), str: ("x", "x")}
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize(("family", "exp_type"), MODES)
+def test_every_parameter_can_be_set(table, family, exp_type):
+    plain = recipe(table, family, exp_type)
+    count = 0
+    for step in plain.stage1 + plain.stage2 + plain.stage3:
+        if step.params_type is None:
+            continue
+        hints = get_type_hints(step.params_type)
+        for field in fields(step.params_type):
+            kind = next((k for k in get_args(hints[field.name]) if k in TEXT), hints[field.name])
+            text, value = TEXT[kind]
+            changed = recipe(table, family, exp_type, {f"{step.name}.{field.name}": text})
+            assert getattr(changed.params[step.name], field.name) == value
+            count += 1
+    assert count > 15
+
+
+def test_a_skipped_step_is_absent_and_recorded():
+    changed = recipe("recommended", "near_ir", "NRS_BRIGHTOBJ", {"jump.skip": "true"})
+    assert "jump" not in {step.name for step in changed.stage1}
+    assert changed.cards(1)["S_JUMP"] == "SKIPPED"
