@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.times import DAY_S
-from uptheramp.calibrate.tables import load
+from uptheramp.calibrate.settings import nearest
+from uptheramp.calibrate.tables import load, structure
 from uptheramp.simulate.observation import Observation, observe
+from uptheramp.simulate.ramps import chain
 from uptheramp.simulate.scene.planet import Planet
 from uptheramp.simulate.scene.star import Star
 
@@ -46,6 +49,8 @@ class ModeBlock:
     resolving_power: float | None = None
     range_um: tuple[float, float] | None = None
     effects_off: tuple[str, ...] = ()  # names of effects (simulate/detector) that are switched off
+    effects_on: tuple[str, ...] = ()  # names of effects that are off by default and switched on
+    effects: dict[str, dict[str, Any]] | None = None  # knobs: [mode.effects.NAME] with the keys of its settings
     integrations_per_segment: int = 0
 
 
@@ -127,9 +132,21 @@ def changed(
     return scenario
 
 
+def settings_of(name: str, knobs: dict[str, Any], label: str) -> Any:
+    """The knobs of an effect, as its settings class has them."""
+    kind = chain.EFFECTS[name].settings
+    if kind is None:
+        raise InputError(f"mode {label}: effect {name} has no settings")
+    return structure(knobs, kind, f"mode {label}, effects.{name}")
+
+
 def observation_of(scenario: Scenario, block: ModeBlock) -> Observation:
     """The observation that a mode of the scenario asks for."""
     planet = scenario.planet
+    switched = (*block.effects_off, *block.effects_on)
+    unknown = [name for name in (*switched, *(block.effects or {})) if name not in chain.EFFECTS]
+    if unknown:
+        raise InputError(f"mode {block.label}: unknown effect {unknown[0]!r}{nearest(unknown[0], chain.EFFECTS)}")
     plain = observe(
         block.mode,
         ngroups=block.ngroups,
@@ -141,6 +158,8 @@ def observation_of(scenario: Scenario, block: ModeBlock) -> Observation:
         outputs=block.outputs or None,
         seed=scenario.seed,
         detector_seed=scenario.detector_seed,
+        effects=tuple({*chain.DEFAULT, *block.effects_on} - {*block.effects_off}),
+        settings={name: settings_of(name, knobs, block.label) for name, knobs in (block.effects or {}).items()},
         start_bjd_tdb=scenario.start_bjd_tdb,
         target=scenario.name.upper(),
     )
@@ -149,5 +168,4 @@ def observation_of(scenario: Scenario, block: ModeBlock) -> Observation:
         if block.integrations_in_transit
         else 1.0
     )
-    kept = tuple(name for name in plain.effects if name not in block.effects_off)
-    return replace(plain, compression=faster, effects=kept)
+    return replace(plain, compression=faster)

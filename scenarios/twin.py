@@ -30,8 +30,14 @@ Rendering = Callable[[int, int], np.ndarray]  # (first integration, count) -> ra
 
 
 def mean_rendering(observation: Observation, constants: Constants, nonlinearity: bool = True) -> Rendering:
-    """The noise-free twin."""
-    return lambda first, count: np.asarray(mean_chunk(observation, constants, first, count, nonlinearity))
+    """The noise-free twin; chunks must be asked for in order."""
+    memory: list[Any] = [None]
+
+    def render(first: int, count: int) -> np.ndarray:
+        data, memory[0] = mean_chunk(observation, constants, first, count, memory[0], nonlinearity=nonlinearity)
+        return np.asarray(data)
+
+    return render
 
 
 def pink_rendering(observation: Observation, constants: Constants) -> Rendering:

@@ -6,20 +6,58 @@ One model so serves three uses: the noise-free twin, the random exposure, the li
 
 Random keys are folded from the name of the effect, the integration's number in the exposure and the frame, never
 from the chunk that is rendered: switching an effect off or cutting the exposure otherwise changes no other draw.
+
+What an effect alone needs it makes itself: `constants` (numbers and pixel maps, drawn from the sensor's seed under the
+effect's own name), `settings` (the knobs a scenario may turn), and, if it carries a state through the exposure,
+`start`; the state is `memory[name]` of what flows through the chain.
 """
 
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
+
+if TYPE_CHECKING:
+    from uptheramp.simulate.detector.maps import Maps
+    from uptheramp.simulate.observation import Observation
+
+
+class Params(eqx.Module):
+    """What an effect is given beside the sensor's maps: the clock, the sign of its normal deviates, its constants."""
+
+    frame_time_s: Float[Array, ""]
+    cadence_s: Float[Array, ""]
+    mirror: Float[Array, ""]  # 1, or -1 for the antithesis of every normal deviate
+    own: Any = None  # what the effect's `constants` returned
+
+    def of(self, own: Any) -> "Params":
+        """Return the same for another effect."""
+        return Params(self.frame_time_s, self.cadence_s, self.mirror, own)
 
 
 class Effect:
-    """One thing that happens to light, charge or numbers. `refs` are the detector's maps, `params` the exposure's."""
+    """One thing that happens to light, charge or numbers. `refs` are the sensor's maps, `params` the exposure's.
+
+    `default` says whether it is on unless switched off, `remembers` whether its mean depends on the integrations
+    before, `settings` is a frozen dataclass of its knobs with their defaults, or None.
+    """
 
     name: str = ""
     random: bool = False
+    default: bool = True
+    remembers: bool = False
+    settings: type | None = None
+
+    def constants(self, observation: "Observation", maps: "Maps", rng: np.random.Generator) -> Any:
+        """Return what this effect alone needs, made in numpy; `rng` belongs to the sensor and to this effect."""
+        return None
+
+    def start(self, key: Key[Array, ""], own: Any) -> Any:
+        """Return the state before the first integration, None where nothing is carried."""
+        return None
 
     def mean(self, state: Any, refs: Any, params: Any) -> Any:
         """Return the state after the effect, averaged over its realisations; the identity by default."""

@@ -1,7 +1,9 @@
 """An exposure to be simulated: of what, with what, how read, with which effects."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -50,12 +52,19 @@ class Observation:
     detector_seed: int
     compression: float
     target: str
+    settings: Mapping[str, Any] = field(default_factory=dict)  # knobs that are turned, by the name of the effect
     antithetic: bool = False  # every normal deviate with the other sign: halves of a pair cancel their noise
 
     @cached_property
     def readout(self) -> Readout:
         """How the exposure is read."""
         return readout_of(self.subarray, self.pattern, self.detector, self.ngroups)
+
+    def settings_of(self, name: str) -> Any:
+        """Return the knobs of an effect that has some."""
+        kind = chain.EFFECTS[name].settings
+        assert kind is not None
+        return self.settings.get(name, kind())
 
     @property
     def root(self) -> str:
@@ -149,6 +158,7 @@ def observe(
     seed: int = 0,
     detector_seed: int = 0,
     effects: tuple[str, ...] | None = None,
+    settings: Mapping[str, Any] | None = None,
     background_scale: float = 1.0,
     compression: float | None = 1.0,
     start_bjd_tdb: float = START_BJD_TDB,
@@ -159,7 +169,9 @@ def observe(
     Parameters
     ----------
     effects
-        Names of the effects that are on; None for all but those that are off by default (inter-pixel capacitance).
+        Names of the effects that are on; None for all that are on by default.
+    settings
+        Knobs by the name of the effect: an instance of its `settings` class; the defaults where there is none.
     compression
         Divides the orbital period; None chooses it so that T14 is 48 % of the exposure.
 
@@ -177,10 +189,10 @@ def observe(
     placed = lookup.placed(instrument, mode, window)
     if not placed.orders:
         raise InputError(f"mode {mode.name} has no spectrum in {window.name}; choose a spectroscopic mode")
-    on = tuple(n for n in chain.NAMES if n not in chain.OFF_BY_DEFAULT) if effects is None else tuple(effects)
-    unknown = [name for name in on if name not in chain.NAMES]
+    on = chain.DEFAULT if effects is None else tuple(name for name in chain.EFFECTS if name in effects)
+    unknown = [name for name in (*(effects or ()), *(settings or {})) if name not in chain.EFFECTS]
     if unknown:
-        raise InputError(f"unknown effects: {', '.join(unknown)}; known: {', '.join(chain.NAMES)}")
+        raise InputError(f"unknown effects: {', '.join(unknown)}; known: {', '.join(chain.EFFECTS)}")
     if background_scale < 0 or (compression is not None and compression <= 0):
         raise InputError("background_scale must not be negative, compression must be positive")
     out = Observation(
@@ -196,6 +208,7 @@ def observe(
         planet=planet,
         background_scale=background_scale,
         effects=on,
+        settings=dict(settings or {}),
         seed=seed,
         detector_seed=detector_seed,
         compression=1.0 if compression is None else compression,

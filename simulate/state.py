@@ -1,8 +1,10 @@
 """What flows through the forward model, one integration at a time: light, charge, numbers.
 
 Axes are `frame, y, x`; every frame that is clocked is present, also those that are later averaged or dropped.
-`integration` is the 0-based number in the exposure.
+`integration` is the 0-based number in the exposure, `memory` what effects carry on to the next one, by their names.
 """
+
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float, Int
@@ -15,6 +17,7 @@ class Illumination(eqx.Module):
 
     rate: Float[Array, "frame y x"]
     integration: Int[Array, ""]
+    memory: dict[str, Any] = eqx.field(default_factory=dict)
 
 
 class Charge(eqx.Module):
@@ -22,11 +25,12 @@ class Charge(eqx.Module):
 
     electrons: Float[Array, "frame y x"]
     integration: Int[Array, ""]
+    memory: dict[str, Any] = eqx.field(default_factory=dict)
 
 
 class Frames(eqx.Module):
-    """Numbers out of the converter, DN; `memory` is what the electronics carry on to the next integration."""
+    """Numbers out of the converter, DN."""
 
     dn: Float[Array, "frame y x"]
     integration: Int[Array, ""]
-    memory: dict[str, Array]
+    memory: dict[str, Any] = eqx.field(default_factory=dict)

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.simulate.observation import Observation
+from uptheramp.simulate.optics.dispersed import Spectrum
 from uptheramp.simulate.optics.spectrograph import SAMPLES_PER_PIXEL
 from uptheramp.simulate.ramps import clock
-from uptheramp.simulate.ramps.render import Constants, Spectrum
+from uptheramp.simulate.ramps.render import Constants
 
 CATALOGUE = {"integration": np.int32, "frame": np.int32, "y": np.int16, "x": np.int16, "electrons": np.float32}
 
@@ -89,7 +90,7 @@ def of(
     """Return the truth of an exposure from what it was made of and what was drawn."""
     o, c, maps = observation, constants, constants.maps
     orders = [_order(s) for s in c.spectra]
-    star = sum(_image(s, o.mode.dispersion_axis) for s in c.spectra)
+    star = sum(_image(s) for s in c.spectra)
     rate = np.asarray(star + c.background, float)
     rate = rate * maps.flat if "flat" in o.effects else rate
     rate = rate + maps.dark_e_per_s if "dark" in o.effects else rate
@@ -157,9 +158,9 @@ def _middle(along: np.ndarray, band: int) -> np.ndarray:
     return along * SAMPLES_PER_PIXEL + band // 2
 
 
-def _image(s: Spectrum, axis: int) -> np.ndarray:
+def _image(s: Spectrum) -> np.ndarray:
     elements = np.asarray(s.response(s.photons))
-    return np.asarray(s.profile) * (elements if axis == 1 else elements[:, None])
+    return np.asarray(s.profile) * (elements if s.dispersion_axis == 1 else elements[:, None])
 
 
 def _stacked(arrays: list[np.ndarray]) -> np.ndarray:

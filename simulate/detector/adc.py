@@ -1,5 +1,7 @@
 """The converter: whole numbers between 0 and 65535, frame by frame."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 
 from uptheramp.simulate.effect import Effect
@@ -8,9 +10,9 @@ from uptheramp.simulate.state import Charge, Frames
 CEILING_DN = 65535.0
 
 
-def convert(charge: Charge, refs, memory: dict) -> Frames:
+def convert(charge: Charge, refs) -> Frames:
     """Electrons to DN: divide by the gain (no rounding)."""
-    return Frames(charge.electrons / refs.gain, charge.integration, memory)
+    return Frames(charge.electrons / refs.gain, charge.integration, charge.memory)
 
 
 class Adc(Effect):
@@ -21,7 +23,7 @@ class Adc(Effect):
 
     def draw(self, key, state: Frames, refs, params) -> tuple[Frames, dict]:
         """clip(round(DN), 0, 65535)."""
-        return Frames(jnp.clip(jnp.round(state.dn), 0, CEILING_DN), state.integration, state.memory), {}
+        return replace(state, dn=jnp.clip(jnp.round(state.dn), 0, CEILING_DN)), {}
 
     def covariance(self, state: Frames, refs, params):
         """Add 1/12 DN^2 to each read for the rounding."""

@@ -4,6 +4,7 @@ The number of hits in an integration is Poisson with mean flux x area x time; ea
 table along a short straight track, smeared by diffusion. Tracks are simple: no secondaries, snowballs or showers.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import equinox as eqx
@@ -94,10 +95,16 @@ class CosmicRays(Effect):
     name = "cosmic_rays"
     random = True
 
+    def constants(self, observation, maps, rng) -> HitParams:
+        """Return flux and charges for the window and the length of an integration."""
+        o = observation
+        pixels, reads = o.shape[0] * o.shape[1], o.reads_per_integration
+        return hit_params(o.detector.cosmic_rays, o.detector.pixel_um, pixels, reads, o.subarray.frame_time_s)
+
     def draw(self, key, state: Charge, refs, params) -> tuple[Charge, dict]:
         """Add the deposits of the integration, in pixels that see light."""
         shape = state.electrons.shape
-        hits = tracks(key, params.hits, shape)
+        hits = tracks(key, params.own, shape)
         hits = hits._replace(electrons=hits.electrons * refs.light[hits.y, hits.x])
 
         def add(frame: Array, plane: Array) -> Array:
@@ -105,4 +112,4 @@ class CosmicRays(Effect):
             return plane.at[hits.y, hits.x].add(now)
 
         electrons = jax.vmap(add)(jnp.arange(shape[0]), state.electrons)
-        return Charge(electrons, state.integration), {"cosmic_rays": hits}
+        return replace(state, electrons=electrons), {"cosmic_rays": hits}

@@ -1,5 +1,7 @@
 """Electrons that come without light."""
 
+from dataclasses import replace
+
 from uptheramp.simulate.effect import Effect
 from uptheramp.simulate.state import Illumination
 
@@ -11,4 +13,4 @@ class Dark(Effect):
 
     def mean(self, state: Illumination, refs, params) -> Illumination:
         """Add the dark current, e-/s."""
-        return Illumination(state.rate + refs.dark_e_per_s, state.integration)
+        return replace(state, rate=state.rate + refs.dark_e_per_s)

@@ -1,5 +1,7 @@
 """Pixel response: acts on the rate, before the electrons are counted."""
 
+from dataclasses import replace
+
 from uptheramp.simulate.effect import Effect
 from uptheramp.simulate.state import Illumination
 
@@ -11,4 +13,4 @@ class Flat(Effect):
 
     def mean(self, state: Illumination, refs, params) -> Illumination:
         """Multiply by the flat (no unit)."""
-        return Illumination(state.rate * refs.flat, state.integration)
+        return replace(state, rate=state.rate * refs.flat)

@@ -1,5 +1,7 @@
 """Inter-pixel capacitance: part of each pixel's voltage appears in its neighbours."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -19,6 +21,7 @@ class Ipc(Effect):
     """Charge convolved with the kernel."""
 
     name = "ipc"
+    default = False  # as the official correction is
 
     def mean(self, state: Charge, refs, params) -> Charge:
         """Convolve each read. Neighbours outside the window are taken as equal to the edge pixel."""
@@ -26,4 +29,4 @@ class Ipc(Effect):
         wide = jnp.pad(q, ((0, 0), (1, 1), (1, 1)), mode="edge")
         across = wide[:, 1:-1, :-2] + wide[:, 1:-1, 2:]
         along = wide[:, :-2, 1:-1] + wide[:, 2:, 1:-1]
-        return Charge((1 - 2 * ax - 2 * ay) * q + ax * across + ay * along, state.integration)
+        return replace(state, electrons=(1 - 2 * ax - 2 * ay) * q + ax * across + ay * along)

@@ -8,6 +8,8 @@ W is the full well. b and c, or k, reproduce the table's deficits at half and at
 pixel multiplies them. Neither inverse is a polynomial: the calibration's polynomial is a fit, as on the ground.
 """
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -70,4 +72,4 @@ class Nonlinearity(Effect):
 
     def mean(self, state: Charge, refs, params) -> Charge:
         """S(Q) of the detector's physics, pixel by pixel."""
-        return Charge(refs.charge_physics(state.electrons, refs.deficit_scale * refs.light), state.integration)
+        return replace(state, electrons=refs.charge_physics(state.electrons, refs.deficit_scale * refs.light))

@@ -6,7 +6,7 @@ and the states after it are jointly normal with a covariance known in closed for
 in float64: in float32 the slowest pole would drift.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax
@@ -198,9 +198,20 @@ class OneOverF(Effect):
     name = "one_over_f"
     random = True
 
+    def constants(self, observation, maps, rng) -> Pink:
+        """Return the sampler for the window and its clock."""
+        o = observation
+        frame = round(o.subarray.frame_time_s / CLOCK_S)
+        clocks = o.subarray.row_overhead_clocks, frame, frame * o.pattern.reset_frames
+        return pink(o.detector, o.readout, layout(o.detector, o.readout, o.shape, clocks))
+
+    def start(self, key, own: Pink) -> Float[Array, "stream pole"]:
+        """Return states drawn from the stationary law."""
+        return initial(key, own)
+
     def draw(self, key, state: Frames, refs, params) -> tuple[Frames, dict]:
         """Add the samples of every frame of the integration / gain; `memory` holds the states."""
-        pink = params.pink
+        pink = params.own
         if not pink.layout.streams:
             return state, {}
         number = jnp.arange(len(pink.layout.streams))
@@ -216,7 +227,7 @@ class OneOverF(Effect):
         states, images = jax.lax.scan(frame, state.memory["one_over_f"], jnp.arange(frames))
         states = wait(jax.random.fold_in(key, frames), states, pink, 3)
         memory = state.memory | {"one_over_f": states}
-        return Frames(state.dn + params.mirror * images / refs.gain, state.integration, memory), {}
+        return replace(state, dn=state.dn + params.mirror * images / refs.gain, memory=memory), {}
 
 
 def _common(detector: Detector, readout: Readout) -> float:

@@ -61,7 +61,7 @@ class Poisson(Effect):
         def read(total: Array, plane: Array) -> tuple[Array, Array]:
             return total + plane, total + plane
 
-        return Charge(jax.lax.scan(read, jnp.zeros_like(electrons[0]), electrons)[1], state.integration)
+        return Charge(jax.lax.scan(read, jnp.zeros_like(electrons[0]), electrons)[1], state.integration, state.memory)
 
     absent = mean
 
@@ -75,7 +75,7 @@ class Poisson(Effect):
             return total, total
 
         frames = frame_keys(key, electrons.shape[0]), electrons
-        return Charge(jax.lax.scan(read, jnp.zeros_like(electrons[0]), frames)[1], state.integration), {}
+        return Charge(jax.lax.scan(read, jnp.zeros_like(electrons[0]), frames)[1], state.integration, state.memory), {}
 
     def covariance(self, state: Illumination, refs, params):
         """Variance of a frame difference: its electrons; neighbours share none."""

@@ -1,5 +1,7 @@
 """White noise of the amplifier chain, drawn afresh at every read."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 
 from uptheramp.simulate.effect import Effect, normals
@@ -15,7 +17,7 @@ class ReadNoise(Effect):
     def draw(self, key, state: Frames, refs, params) -> tuple[Frames, dict]:
         """Add sigma / gain times unit normals, DN."""
         noise = params.mirror * normals(key, state.dn.shape) * (refs.read_noise_e / refs.gain)
-        return Frames(state.dn + noise, state.integration, state.memory), {}
+        return replace(state, dn=state.dn + noise), {}
 
     def covariance(self, state: Frames, refs, params):
         """Two reads a difference: variance 2 sigma^2, adjoining differences share one read: -sigma^2 (DN^2)."""

@@ -1,5 +1,7 @@
 """Pixels that are read like the others but see neither light nor dark current."""
 
+from dataclasses import replace
+
 from uptheramp.simulate.effect import Effect
 from uptheramp.simulate.state import Illumination
 
@@ -11,4 +13,4 @@ class ReferencePixels(Effect):
 
     def mean(self, state: Illumination, refs, params) -> Illumination:
         """Multiply by 1 where there is a photosensitive pixel, 0 where there is none."""
-        return Illumination(state.rate * refs.light, state.integration)
+        return replace(state, rate=state.rate * refs.light)

@@ -1,5 +1,7 @@
 """Reset anomaly of the Si:As arrays: the first groups lie off the line, by an amount that fades with the read."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -25,4 +27,4 @@ class ResetAnomaly(Effect):
     def mean(self, state: Frames, refs, params) -> Frames:
         """Add amplitude * exp(-read / decay), DN."""
         decay = jnp.asarray(np.exp(-np.arange(state.dn.shape[0]) / DECAY_READS), state.dn.dtype)
-        return Frames(state.dn + decay[:, None, None] * refs.anomaly_dn, state.integration, state.memory)
+        return replace(state, dn=state.dn + decay[:, None, None] * refs.anomaly_dn)

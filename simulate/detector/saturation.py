@@ -1,5 +1,7 @@
 """The well holds no more."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 
 from uptheramp.simulate.effect import Effect
@@ -13,4 +15,4 @@ class Saturation(Effect):
 
     def mean(self, state: Charge, refs, params) -> Charge:
         """min(Q, well)."""
-        return Charge(jnp.minimum(state.electrons, refs.well_e), state.integration)
+        return replace(state, electrons=jnp.minimum(state.electrons, refs.well_e))

@@ -1,5 +1,7 @@
 """The level at which a pixel starts: its fixed bias, and the noise of each reset."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 
@@ -14,7 +16,7 @@ class Superbias(Effect):
 
     def mean(self, state: Frames, refs, params) -> Frames:
         """Add the bias, DN."""
-        return Frames(state.dn + refs.bias_dn, state.integration, state.memory)
+        return replace(state, dn=state.dn + refs.bias_dn)
 
 
 class Ktc(Effect):
@@ -27,4 +29,4 @@ class Ktc(Effect):
         """Add ktc_e / gain times a unit normal to all reads of the integration."""
         unit = params.mirror * jax.random.normal(key, state.dn.shape[1:], jnp.float32)
         level = unit * refs.ktc_e * refs.light / refs.gain
-        return Frames(state.dn + level, state.integration, state.memory), {}
+        return replace(state, dn=state.dn + level), {}

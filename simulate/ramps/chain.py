@@ -1,8 +1,11 @@
 """The effects in the order of the physics (physics sheet, section 1), and how a state runs through them."""
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import numpy as np
 from jaxtyping import Array, Key
 
 from uptheramp.simulate.detector.adc import Adc, convert
@@ -18,7 +21,7 @@ from uptheramp.simulate.detector.reference_pixels import ReferencePixels
 from uptheramp.simulate.detector.reset_anomaly import ResetAnomaly
 from uptheramp.simulate.detector.saturation import Saturation
 from uptheramp.simulate.detector.superbias import Ktc, Superbias
-from uptheramp.simulate.effect import Effect, key_of
+from uptheramp.simulate.effect import Effect, Params, key_of
 from uptheramp.simulate.state import Frames, Illumination
 
 LIGHT_AND_CHARGE: tuple[Effect, ...] = (
@@ -32,43 +35,65 @@ LIGHT_AND_CHARGE: tuple[Effect, ...] = (
     Nonlinearity(),
 )
 NUMBERS: tuple[Effect, ...] = (Superbias(), ResetAnomaly(), Ktc(), ReadNoise(), OneOverF(), Adc())
-NAMES = tuple(effect.name for effect in LIGHT_AND_CHARGE + NUMBERS)
-OFF_BY_DEFAULT = ("ipc",)  # as the official correction is
+EFFECTS = {effect.name: effect for effect in LIGHT_AND_CHARGE + NUMBERS}
+DEFAULT = tuple(name for name, effect in EFFECTS.items() if effect.default)
 
-Run = Callable[[Effect, Any], Any]
+Own = dict[str, Any]  # constants, or memory, by the name of the effect
 
 
-def run(light: Illumination, memory: dict[str, Array], refs: Any, apply: Run) -> Frames:
+def constants(observation: Any, maps: Any, on: tuple[str, ...]) -> Own:
+    """What each effect that is on needs for itself; no effect's draws depend on which others are on."""
+    seed = observation.detector_seed
+    rngs = {name: np.random.default_rng([seed, zlib.crc32(name.encode())]) for name in on}
+    made = {name: EFFECTS[name].constants(observation, maps, rngs[name]) for name in on}
+    return {name: own for name, own in made.items() if own is not None}
+
+
+def start(key: Key[Array, ""], own: Own, on: tuple[str, ...]) -> Own:
+    """State of each effect that carries one, before the first integration."""
+    keys = {name: jax.random.fold_in(key, zlib.crc32(f"{name} initial".encode())) for name in on}
+    states = {name: EFFECTS[name].start(keys[name], own.get(name)) for name in on}
+    return {name: state for name, state in states.items() if state is not None}
+
+
+def remembering(on: tuple[str, ...]) -> tuple[str, ...]:
+    """Effects whose mean depends on the integrations before."""
+    return tuple(name for name in on if EFFECTS[name].remembers)
+
+
+def run(light: Illumination, refs: Any, apply: Callable[[Effect, Any], Any]) -> Frames:
     """Light to charge to numbers, each effect by `apply`."""
     state: Any = light
     for effect in LIGHT_AND_CHARGE:
         state = apply(effect, state)
-    frames = convert(state, refs, memory)
+    frames = convert(state, refs)
     for effect in NUMBERS:
         frames = apply(effect, frames)
     return frames
 
 
-def mean(light: Illumination, memory: dict[str, Array], refs: Any, params: Any, on: tuple[str, ...]) -> Frames:
-    """Return the noise-free frames with the effects named in `on`."""
+def mean(light: Illumination, refs: Any, params: Params, own: Own, on: tuple[str, ...]) -> Frames:
+    """Return the noise-free frames with the effects named in `on`; their `memory` is for the next integration."""
 
     def apply(effect: Effect, state: Any) -> Any:
-        return (effect.mean if effect.name in on else effect.absent)(state, refs, params)
+        given = params.of(own.get(effect.name))
+        return (effect.mean if effect.name in on else effect.absent)(state, refs, given)
 
-    return run(light, memory, refs, apply)
+    return run(light, refs, apply)
 
 
 def draw(
-    key: Key[Array, ""], light: Illumination, memory: dict[str, Array], refs: Any, params: Any, on: tuple[str, ...]
+    key: Key[Array, ""], light: Illumination, refs: Any, params: Params, own: Own, on: tuple[str, ...]
 ) -> tuple[Frames, dict]:
     """One realisation of the frames and the truth of what was drawn."""
     truth = {}
 
     def apply(effect: Effect, state: Any) -> Any:
+        given = params.of(own.get(effect.name))
         if effect.name not in on:
-            return effect.absent(state, refs, params)
-        state, drawn = effect.draw(key_of(key, effect.name, state.integration), state, refs, params)
+            return effect.absent(state, refs, given)
+        state, drawn = effect.draw(key_of(key, effect.name, state.integration), state, refs, given)
         truth.update(drawn)
         return state
 
-    return run(light, memory, refs, apply), truth
+    return run(light, refs, apply), truth

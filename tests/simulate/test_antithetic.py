@@ -12,7 +12,7 @@ def test_halves_of_a_pair_are_equally_noisy_and_cancel(small):
     one = small(effects=effects)
     other = replace(one, antithetic=True)
     constants = render.build(one)
-    mean = np.asarray(render.mean_chunk(one, constants, 0, 6))
+    mean = np.asarray(render.mean_chunk(one, constants, 0, 6)[0])
     a = render.draw_chunk(one, constants, 0, 6)[0] - mean
     b = render.draw_chunk(other, render.build(other), 0, 6)[0] - mean
     # 295 000 samples, correlated along a ramp by ktc and Poisson noise: the standard deviation is known to about 1 %

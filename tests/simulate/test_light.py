@@ -72,7 +72,7 @@ def test_the_matrix_keeps_photons_and_puts_lines_where_they_belong(small):
 def test_illumination_out_of_transit_is_star_and_background(small):
     observation = small(compression=1.0, start_bjd_tdb=59000.0, nints=1, effects=())
     constants = render.build(observation)
-    light, means = render.illumination(constants, np.int64(10**6))
+    light, means = render.illumination(constants, np.int64(10**6), {})
     expected = constants.spectra[0].response(constants.spectra[0].photons)
     assert np.asarray(means)[0] == pytest.approx(np.asarray(expected), rel=1e-12)
     faint = constants.background + constants.spectra[0].profile * np.asarray(expected)

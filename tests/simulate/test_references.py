@@ -87,7 +87,9 @@ def test_estimated_noise_is_that_of_the_programme(made):
 
 def test_the_dark_and_the_reset_are_what_the_exposure_has(made):
     observation, constants, grades = made
-    twin = np.asarray(render.mean_ramps(constants, np.int64(0), 1, ("dark", "reset_anomaly", "reference_pixels")))[0]
+    twin = np.asarray(
+        render.mean_ramps(constants, np.int64(0), 1, ("dark", "reset_anomaly", "reference_pixels"), {})[0]
+    )[0]
     light = observe_light(observation, constants)
     oracle = grades["oracle"]
     model = oracle["dark"].data[0] + light
@@ -98,7 +100,7 @@ def test_the_dark_and_the_reset_are_what_the_exposure_has(made):
 
 def observe_light(observation, constants):
     """Return the mean ramps of light alone."""
-    return np.asarray(render.mean_ramps(constants, np.int64(0), 1, ("reference_pixels",)))[0]
+    return np.asarray(render.mean_ramps(constants, np.int64(0), 1, ("reference_pixels",), {})[0])[0]
 
 
 def test_the_box_holds_the_light_and_the_windows_hold_none(made):

@@ -62,7 +62,7 @@ def test_draws_average_to_the_mean(small):
         "nonlinearity", "superbias", "ktc", "read_noise", "reference_pixels", "adc"))  # fmt: skip
     constants = render.build(observation)
     data, _, _ = render.draw_chunk(observation, constants, 0, 64)
-    twin = np.asarray(render.mean_chunk(observation, constants, 0, 1))[0]
+    twin = np.asarray(render.mean_chunk(observation, constants, 0, 1)[0])[0]
     residual = data.astype(float).mean(0) - twin
     error = data.astype(float).std(0, ddof=1) / 8
     pull = residual / error
@@ -93,11 +93,11 @@ def test_with_everything_off_ramps_are_straight_and_the_depth_is_the_truth(small
     outside = small(planet=dataclasses.replace(still, t0_bjd_tdb=59788.5), compression=1.0, effects=STILL,
         background_scale=0.0)  # fmt: skip
     constants = render.build(outside)
-    bright = np.asarray(render.mean_chunk(outside, constants, 0, 1), float)[0]
+    bright = np.asarray(render.mean_chunk(outside, constants, 0, 1)[0], float)[0]
     level = bright - constants.maps.bias_dn
     steps = np.diff(np.concatenate([np.zeros_like(level[:1]), level]), axis=0)
     assert steps == pytest.approx(np.broadcast_to(steps.mean(0), steps.shape), abs=5e-3)  # float32 on a bias of 1e4
-    faint = np.asarray(render.mean_chunk(inside, render.build(inside), 2, 1), float)[0]
+    faint = np.asarray(render.mean_chunk(inside, render.build(inside), 2, 1)[0], float)[0]
     slope_out, slope_in = ((r[-1] - r[0]).sum(0) for r in (bright, faint))
     spectrum = constants.spectra[0]
     flux = np.asarray(spectrum.response(spectrum.photons))
@@ -110,8 +110,8 @@ def test_with_everything_off_ramps_are_straight_and_the_depth_is_the_truth(small
 
 def test_the_compiled_mean_is_the_eager_one(everything_on):
     observation, constants, *_ = everything_on
-    compiled = np.asarray(render.mean_chunk(observation, constants, 2, 1))[0]
-    eager = np.asarray(render.mean_integration(constants, jnp.asarray(2), observation.effects))
+    compiled = np.asarray(render.mean_chunk(observation, constants, 2, 1)[0])[0]
+    eager = np.asarray(render.mean_integration(constants, jnp.asarray(2), observation.effects, {})[0])
     assert compiled == pytest.approx(eager, rel=1e-5, abs=0.02)
 
 
@@ -129,7 +129,7 @@ def frame_gradient(everything_on):
     weight = rng.standard_normal((observation.ngroups, *observation.shape))
 
     def total(tree):
-        return jnp.sum(weight * render.mean_integration(tree, jnp.asarray(3), observation.effects))
+        return jnp.sum(weight * render.mean_integration(tree, jnp.asarray(3), observation.effects, {})[0])
 
     value, gradient = jax.jit(value_and_grad(total))(constants)
     assert np.isfinite(float(value))
