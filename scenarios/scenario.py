@@ -2,10 +2,11 @@
 
     name, summary, seed, [star], [planet], [reduction], then one [[mode]] block per mode with what differs there.
 
-Wavelength-dependent quantities are curves `{ x = [...], y = [...] }`, linear between the knots, constant beyond.
+A scenario may inherit from another one (`inherit = "quickstart"`, layers.py). Wavelength-dependent quantities are
+curves `{ x = [...], y = [...] }`, linear between the knots, constant beyond.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.times import DAY_S
 from uptheramp.calibrate.settings import nearest
-from uptheramp.calibrate.tables import load, structure
+from uptheramp.calibrate.tables import structure
+from uptheramp.scenarios import layers
 from uptheramp.simulate.observation import Observation, observe
 from uptheramp.simulate.ramps import chain
 from uptheramp.simulate.scene.planet import Planet
@@ -75,8 +77,10 @@ def catalogue() -> dict[str, Path]:
     return {Path(str(p)).stem: Path(str(p)) for p in sorted(folder.iterdir(), key=str) if p.name.endswith(".toml")}
 
 
-def find(name: str) -> Scenario:
-    """A scenario by catalogue name or TOML path.
+def find(name: str, values: Mapping[str, Any] | None = None, folder: Path = Path()) -> Scenario:
+    """A scenario by catalogue name or TOML path (relative to `folder`), with single values laid over the file's.
+
+    `values` has dotted keys as in the file: `star.k_mag`; one under `mode` is laid over every mode.
 
     Raises
     ------
@@ -84,10 +88,11 @@ def find(name: str) -> Scenario:
         If it is neither, or if the file has unknown keys, wrong types or senseless values.
     """
     known = catalogue()
-    path = known.get(name, Path(name))
-    if not path.is_file():
-        raise InputError(f"{name}: no such scenario file, and the catalogue has only {', '.join(known)}")
-    return checked(load(path, Scenario), path)
+    path = layers.located(name, known, "scenario", folder)
+    content = layers.read(path, known, "scenario")
+    for key, value in (values or {}).items():
+        content = layers.with_value(content, key, value)
+    return checked(structure(content, Scenario, str(path)), path)
 
 
 def checked(scenario: Scenario, path: Path) -> Scenario:

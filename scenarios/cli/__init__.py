@@ -8,6 +8,7 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.scenarios.cli.calibrate import calibrate
 from uptheramp.scenarios.cli.lightcurve import lightcurve
 from uptheramp.scenarios.cli.listing import listing
+from uptheramp.scenarios.cli.results import results
 from uptheramp.scenarios.cli.run import run
 from uptheramp.scenarios.cli.simulate import simulate
 from uptheramp.scenarios.cli.validate import validate
@@ -25,6 +26,7 @@ app.command("simulate")(simulate)
 app.command("calibrate")(calibrate)
 app.command("lightcurve")(lightcurve)
 app.command("validate")(validate)
+app.command("results")(results)
 app.command("list")(listing)
 
 

@@ -1,0 +1,109 @@
+"""Names whose meaning never changes: of a question (a case), and of the code that answers it.
+
+The id of a case is a hash of what the scenario says of one mode, without its seed and its names. A value that equals
+its default is left out, so that a key added later, with a default that changes nothing, leaves all ids as they are. The
+store keeps the values in full and refuses a case whose id is known with other values (a default was changed).
+"""
+
+import hashlib
+import json
+import math
+import subprocess
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from uptheramp.scenarios.scenario import ModeBlock, Scenario
+
+ID_VERSION = 1
+NAMES = ("name", "summary", "label", "seed")  # say nothing of the question
+OTHERS = ("mode",)  # modes of the scenario beside the one asked about
+LEVELS = ("spectrum", "rate")
+ANSWERS = ("calibrate", "simulate", "validate", "scenarios")  # rooms whose code makes the figures
+ELSEWHERE = ("store", "sweep", "sweeps", "dashboard", "cli", "catalog", "figures")  # folders in them that do not
+PAGES = "report"  # nor do files whose names begin so
+SHORT = 12
+
+
+def question(scenario: Scenario, block: ModeBlock, level: str, *, full: bool) -> dict[str, Any]:
+    """What is asked, as plain values; `full` with the values that equal their defaults."""
+    return {**_values(scenario, full, NAMES + OTHERS), "mode": _values(block, full, NAMES), "level": level}
+
+
+def case_id(scenario: Scenario, block: ModeBlock, level: str) -> str:
+    """The id of a case: 20 hexadecimal digits of SHA-256 over the canonical JSON of the question."""
+    return digest({"id_version": ID_VERSION, **question(scenario, block, level, full=False)})
+
+
+def digest(content: Any) -> str:
+    """20 hexadecimal digits of SHA-256 over canonical JSON: sorted keys, no spaces, numbers by their shortest form."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _values(record: Any, full: bool, without: tuple[str, ...]) -> dict[str, Any]:
+    """The fields of a dataclass; unless `full`, without those that equal their default or hold nothing."""
+    kept = [f for f in fields(record) if f.name not in without]
+    plain = {f.name: _plain(getattr(record, f.name), full) for f in kept}
+    return plain if full else {f.name: plain[f.name] for f in kept if not _default(f, record) and plain[f.name] != {}}
+
+
+def _default(field: Field, record: Any) -> bool:
+    value = field.default if field.default_factory is MISSING else field.default_factory()
+    return value is not MISSING and getattr(record, field.name) == value
+
+
+def _plain(value: Any, full: bool) -> Any:
+    if is_dataclass(value):
+        return _values(value, full, NAMES)
+    if isinstance(value, dict):
+        return {k: _number(v) if isinstance(v, str) else _plain(v, full) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v, full) for v in value]
+    return value
+
+
+def _number(text: str) -> Any:
+    """A step parameter as it is typed: "5", "5.0" and "5e0" are one number, "True" is true."""
+    try:
+        number = float(text)
+        return number if math.isfinite(number) else text
+    except ValueError:
+        return text.lower() if text.lower() in ("true", "false") else text
+
+
+@dataclass(frozen=True)
+class Code:
+    """A version of the code. `source` is a hash over the files that make figures: equal source, equal answers."""
+
+    source: str
+    package: str
+    commit: str  # of the repository, "" where there is none; with a "+" where files differ from it
+
+
+@cache
+def code() -> Code:
+    """The code that runs."""
+    hashed = hashlib.sha256()
+    folders = {
+        room: Path(next(iter(find_spec(f"uptheramp.{room}").submodule_search_locations or ()))) for room in ANSWERS
+    }
+    for room, folder in folders.items():
+        for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".toml")):
+            inside = path.relative_to(folder)
+            if not set(inside.parts) & set(ELSEWHERE) and not inside.name.startswith(PAGES):
+                hashed.update(f"{room}/{inside.as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    commit = _git(folders["scenarios"], "rev-parse", f"--short={SHORT}", "HEAD")
+    changed = "+" if commit and _git(folders["scenarios"].parent, "status", "--porcelain", "--", *ANSWERS) else ""
+    return Code(hashed.hexdigest()[:20], version("uptheramp"), commit + changed)
+
+
+def _git(folder: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,71 @@
+"""TOML in layers: a file over the one it inherits from, and single keys laid over both.
+
+    inherit = "quickstart"     # a catalogue name, or a file beside this one
+
+Tables are merged key by key; everything else, lists included, is replaced whole.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from uptheramp.calibrate import tables
+from uptheramp.calibrate.errors import InputError
+
+INHERIT = "inherit"
+
+
+def located(name: str, catalogue: Mapping[str, Path], what: str, folder: Path = Path()) -> Path:
+    """The file of a catalogue name or path; relative paths count from `folder`.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    path = catalogue.get(name, folder / name)
+    if not path.is_file():
+        raise InputError(f"{name}: no such {what} file, and the catalogue has only {', '.join(catalogue)}")
+    return path
+
+
+def read(path: Path, catalogue: Mapping[str, Path], what: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a file and all it inherits from into one tree of plain values.
+
+    Raises
+    ------
+    InputError
+        For files that are missing, not TOML, or inherit from themselves.
+    """
+    if path in above:
+        raise InputError(f"{path}: inherits from itself, by way of {' -> '.join(p.name for p in above)}")
+    content = tables.read(path)
+    parent = content.pop(INHERIT, None)
+    if parent is None:
+        return content
+    if not isinstance(parent, str):
+        raise InputError(f"{path}: {INHERIT} is {parent!r}; give the name of one {what}")
+    below = located(parent, catalogue, what, path.parent)
+    return merged(read(below, catalogue, what, (*above, path)), content)
+
+
+def merged(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`below` with what `over` says otherwise."""
+    out = dict(below)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
+        out[key] = merged(out[key], value) if both else value
+    return out
+
+
+def with_value(content: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """The tree with one value laid over it: `star.k_mag`; a list of tables on the way takes it in every table."""
+    name, _, rest = key.partition(".")
+    if not rest:
+        return {**content, name: value}
+    inner = content.get(name, {})
+    if isinstance(inner, list):
+        return {**content, name: [with_value(item, rest, value) for item in inner]}
+    if not isinstance(inner, Mapping):
+        raise InputError(f"{key}: {name} is a value, not a table")
+    return {**content, name: with_value(inner, rest, value)}

@@ -1,0 +1,1 @@
+"""Where results are kept: tables, migrations, rows, export."""
