@@ -17,9 +17,10 @@ from uptheramp.calibrate.io.times import DAY_S
 from uptheramp.calibrate.settings import nearest
 from uptheramp.calibrate.tables import structure
 from uptheramp.scenarios import layers
-from uptheramp.simulate.observation import Observation, observe
+from uptheramp.simulate.observation import Observation, centred, observe
 from uptheramp.simulate.ramps import chain
 from uptheramp.simulate.scene.planet import Planet
+from uptheramp.simulate.scene.spots import Spot
 from uptheramp.simulate.scene.star import Star
 
 
@@ -65,6 +66,9 @@ class Scenario:
     star: Star
     planet: Planet
     mode: tuple[ModeBlock, ...]
+    companion: tuple[Planet, ...] = ()
+    spot: tuple[Spot, ...] = ()
+    variability: str = ""  # ECSV light curve of the star, beside this file (simulate/scene/variability.py)
     reduction: ReductionBlock = ReductionBlock()
     seed: int = 1
     detector_seed: int = 1366
@@ -115,6 +119,8 @@ def checked(scenario: Scenario, path: Path) -> Scenario:
     deepest = max(scenario.planet.radius_ratio.y)
     if scenario.planet.impact > 1 + deepest:
         raise InputError(f"{path}: the planet does not transit (impact parameter {scenario.planet.impact:.2f})")
+    if scenario.variability:
+        scenario = replace(scenario, variability=str(path.parent / scenario.variability))
     return replace(
         scenario, mode=tuple(replace(b, label=label) for b, label in zip(scenario.mode, labels, strict=True))
     )
@@ -163,6 +169,9 @@ def observation_of(scenario: Scenario, block: ModeBlock) -> Observation:
         outputs=block.outputs or None,
         seed=scenario.seed,
         detector_seed=scenario.detector_seed,
+        companions=scenario.companion,
+        spots=scenario.spot,
+        variability=Path(scenario.variability) if scenario.variability else None,
         effects=tuple({*chain.DEFAULT, *block.effects_on} - {*block.effects_off}),
         settings={name: settings_of(name, knobs, block.label) for name, knobs in (block.effects or {}).items()},
         start_bjd_tdb=scenario.start_bjd_tdb,
@@ -173,4 +182,4 @@ def observation_of(scenario: Scenario, block: ModeBlock) -> Observation:
         if block.integrations_in_transit
         else 1.0
     )
-    return replace(plain, compression=faster)
+    return centred(replace(plain, compression=faster, planet=planet))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from uptheramp.calibrate.io.times import DAY_S
 from uptheramp.simulate.ramps import chain
 from uptheramp.simulate.ramps.multiaccum import reads_per_integration
 from uptheramp.simulate.scene.planet import Planet
+from uptheramp.simulate.scene.spots import Spot
 from uptheramp.simulate.scene.star import Star
 
 START_BJD_TDB = 59787.0  # - 2400000.5 d: a night in July 2022
@@ -52,6 +54,9 @@ class Observation:
     detector_seed: int
     compression: float
     target: str
+    companions: tuple[Planet, ...] = ()
+    spots: tuple[Spot, ...] = ()
+    variability: Path | None = None  # a user's light curve of the star, see scene/variability.py
     settings: Mapping[str, Any] = field(default_factory=dict)  # knobs that are turned, by the name of the effect
     antithetic: bool = False  # every normal deviate with the other sign: halves of a pair cancel their noise
 
@@ -107,6 +112,14 @@ class Observation:
         """The planet as it moves here, with the period divided by the compression."""
         return self.planet.compressed(self.compression)
 
+    @property
+    def orbit_companions(self) -> tuple[Planet, ...]:
+        """The other planets, with period and distance in time from the first one's event divided likewise."""
+        assert self.planet.t0_bjd_tdb is not None
+        first, factor = self.planet.t0_bjd_tdb, self.compression
+        others = (replace(p, t0_bjd_tdb=first if p.t0_bjd_tdb is None else p.t0_bjd_tdb) for p in self.companions)
+        return tuple(replace(p.compressed(factor), t0_bjd_tdb=first + (p.t0_bjd_tdb - first) / factor) for p in others)
+
     def int_start(self) -> np.ndarray:
         """BJD_TDB - 2400000.5 d of the start of each integration."""
         return self.start_bjd_tdb + np.arange(self.nints) * self.cadence_s / DAY_S
@@ -158,6 +171,9 @@ def observe(
     seed: int = 0,
     detector_seed: int = 0,
     effects: tuple[str, ...] | None = None,
+    companions: tuple[Planet, ...] = (),
+    spots: tuple[Spot, ...] = (),
+    variability: Path | None = None,
     settings: Mapping[str, Any] | None = None,
     background_scale: float = 1.0,
     compression: float | None = 1.0,
@@ -208,18 +224,29 @@ def observe(
         planet=planet,
         background_scale=background_scale,
         effects=on,
+        companions=companions,
+        spots=spots,
+        variability=variability,
         settings=dict(settings or {}),
         seed=seed,
         detector_seed=detector_seed,
         compression=1.0 if compression is None else compression,
         target=target,
     )
-    middle = start_bjd_tdb + out.duration_s / 2 / DAY_S
-    if planet.t0_bjd_tdb is None:
-        out = replace(out, planet=replace(planet, t0_bjd_tdb=middle))
     if compression is None:
         out = replace(out, compression=planet.duration_d * DAY_S / (0.48 * out.duration_s))
-    return out
+    return centred(out)
+
+
+def centred(observation: Observation) -> Observation:
+    """Return the observation with the event of a planet without `t0_bjd_tdb` in its middle."""
+    o, planet = observation, observation.planet
+    if planet.t0_bjd_tdb is not None:
+        return o
+    middle = o.start_bjd_tdb + o.duration_s / 2 / DAY_S
+    # of a circular orbit; an eccentric one has its eclipse elsewhere
+    half = o.orbit_planet.period_d / 2 if planet.event == "eclipse" else 0.0
+    return replace(o, planet=replace(planet, t0_bjd_tdb=middle - half))
 
 
 def _check_counts(ngroups: int, nints: int, pattern: ReadPattern) -> None:

@@ -16,6 +16,7 @@ from uptheramp.simulate.optics.dispersed import Spectrum
 from uptheramp.simulate.optics.spectrograph import SAMPLES_PER_PIXEL
 from uptheramp.simulate.ramps import clock
 from uptheramp.simulate.ramps.render import Constants
+from uptheramp.simulate.scene.limb_darkening import quadratic_of
 
 CATALOGUE = {"integration": np.int32, "frame": np.int32, "y": np.int16, "x": np.int16, "electrons": np.float32}
 
@@ -36,7 +37,8 @@ class Truth:
     wavelength_um: Float[np.ndarray, "order along"]
     flux_e_per_s: Float[np.ndarray, "order along"]
     depth_flux_e_per_s: Float[np.ndarray, "order along"]
-    u1: Float[np.ndarray, "order along"]
+    day_flux_e_per_s: Float[np.ndarray, "order along"]  # L * (T F day): eclipse depths, like depth_flux_e_per_s
+    u1: Float[np.ndarray, "order along"]  # quadratic law nearest to the one injected
     u2: Float[np.ndarray, "order along"]
     read_offset_s: Float[np.ndarray, "order along"]
     star_e_per_s: Float[np.ndarray, "y x"]  # the star's light alone, out of transit, before the flat
@@ -130,7 +132,9 @@ def no_cosmic_rays() -> np.ndarray:
 
 
 def _order(s: Spectrum) -> dict[str, np.ndarray]:
-    transit, light = s.transit, np.asarray(s.photons)
+    planet, light = s.curve.bodies[0], np.asarray(s.photons)
+    u1, u2 = quadratic_of(np.asarray(s.curve.u))
+    own = np.zeros_like(light) if planet.emission is None else np.asarray(planet.emission.day)
 
     def spread(values: np.ndarray) -> np.ndarray:
         return np.asarray(s.response(values))
@@ -141,15 +145,16 @@ def _order(s: Spectrum) -> dict[str, np.ndarray]:
     band = s.response.bands.shape[1]
     return {
         "fine_wavelength_um": np.asarray(s.wavelength_um),
-        "fine_radius_ratio": np.asarray(transit.radius_ratio),
-        "fine_u1": np.asarray(transit.u1),
-        "fine_u2": np.asarray(transit.u2),
+        "fine_radius_ratio": np.asarray(planet.radius_ratio),
+        "fine_u1": u1,
+        "fine_u2": u2,
         "wavelength_um": np.asarray(s.along_um),
         "flux_e_per_s": flux,
-        "depth_flux_e_per_s": spread(light * transit.radius_ratio**2),
-        "u1": spread(light * transit.u1) / lit,
-        "u2": spread(light * transit.u2) / lit,
-        "read_offset_s": np.asarray(transit.read_offset_s)[_middle(along, band)],
+        "depth_flux_e_per_s": spread(light * planet.radius_ratio**2),
+        "day_flux_e_per_s": spread(light * own),
+        "u1": spread(light * u1) / lit,
+        "u2": spread(light * u2) / lit,
+        "read_offset_s": np.asarray(s.curve.read_offset_s)[_middle(along, band)],
     }
 
 

@@ -8,14 +8,15 @@ from uptheramp.calibrate.instruments.core import Order
 from uptheramp.calibrate.kernels.readout import read_offset_s
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.optics import spectrograph, trace
-from uptheramp.simulate.scene import planet, star
-from uptheramp.simulate.scene.light_curve import Transit, mean_flux
+from uptheramp.simulate.scene import star
+from uptheramp.simulate.scene.light_curve import LightCurve, mean_flux
+from uptheramp.simulate.scene.system import light_curve_of
 
 
 class Spectrum(eqx.Module):
-    """One order: the transit and the star on its fine grid, the matrix R, the profile across the dispersion."""
+    """One order: the light curve and the star on its fine grid, the matrix R, the profile across the dispersion."""
 
-    transit: Transit
+    curve: LightCurve
     photons: Float[Array, "wavelength"]  # / s / m2 / um
     response: spectrograph.Response
     profile: Float[Array, "y x"]
@@ -27,7 +28,7 @@ class Spectrum(eqx.Module):
         self, start_s: Float[Array, "read"], exposure_s: Float[Array, ""]
     ) -> tuple[Float[Array, "read y x"], Float[Array, "along"]]:
         """Rate in each read (e-/s), and the mean rate of the dispersion elements over the reads."""
-        flux = mean_flux(self.transit, start_s, exposure_s)
+        flux = mean_flux(self.curve, start_s, exposure_s)
         elements = self.response(flux * self.photons)
         narrow = elements.astype(self.profile.dtype)
         spread = narrow[:, None, :] if self.dispersion_axis == 1 else narrow[:, :, None]
@@ -40,16 +41,10 @@ def spectrum(observation: Observation, order: Order) -> Spectrum:
     along = shape[1] if axis == 1 else shape[0]
     fine = spectrograph.grid(order, along)
     lam = fine.wavelength_um
-    transit = Transit(
-        orbit=planet.orbit(o.orbit_planet, o.start_bjd_tdb),
-        radius_ratio=planet.on_grid(o.planet.radius_ratio, lam),
-        u1=planet.on_grid(o.planet.u1, lam),
-        u2=planet.on_grid(o.planet.u2, lam),
-        read_offset_s=np.interp(fine.position_px, np.arange(along), trace_offset_s(o, order)),
-    )
+    offset_s = np.interp(fine.position_px, np.arange(along), trace_offset_s(o, order))
     position = np.arange(along, dtype=float)
     return Spectrum(
-        transit=transit,
+        curve=light_curve_of(o, lam, offset_s),
         photons=star.photon_rate(o.star, lam),
         response=spectrograph.response(order, fine, along),
         profile=trace.profile(order, shape, axis).astype(np.float32),

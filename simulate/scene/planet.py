@@ -1,6 +1,7 @@
 """The planet and the face of its star: orbit, radius ratio and limb darkening by wavelength."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import equinox as eqx
 import numpy as np
@@ -12,23 +13,36 @@ from uptheramp.calibrate.instruments.core import Curve
 
 @dataclass(frozen=True)
 class Planet:
-    """A transiting planet. `t0_bjd_tdb` is BJD_TDB - 2400000.5 of a mid-transit, None the middle of the exposure."""
+    """A planet. `t0_bjd_tdb` is BJD_TDB - 2400000.5 of a mid-transit, None for the event in the middle of the exposure.
+
+    `u1` and `u2` are the star's quadratic limb darkening, needed where the star has no law of its own. `day` and
+    `night` are the fluxes of the whole day and night side over the star's; `event` is what `t0_bjd_tdb = None` puts in
+    the middle.
+    """
 
     period_d: float
     a_rs: float
     inclination_deg: float
     radius_ratio: Curve
-    u1: Curve
-    u2: Curve
+    u1: Curve | None = None
+    u2: Curve | None = None
     t0_bjd_tdb: float | None = None
     eccentricity: float = 0.0
     omega_deg: float = 90.0
+    day: Curve | None = None
+    night: Curve | None = None
+    hotspot_offset_deg: float = 0.0  # eastward of noon
+    event: Literal["transit", "eclipse"] = "transit"
 
     def __post_init__(self):
         if min(self.radius_ratio.y) < 0:
             raise InputError("planet.radius_ratio is negative somewhere; a transit depth cannot be below zero")
         if self.period_d <= 0 or self.a_rs <= 1:
             raise InputError("planet: period_d must be positive and a_rs above 1")
+        if self.night is not None and self.day is None:
+            raise InputError("planet.night without planet.day: give the day side too")
+        if min((*(self.day.y if self.day else ()), *(self.night.y if self.night else ())), default=0.0) < 0:
+            raise InputError("planet.day or planet.night is negative somewhere; no planet shines with less than 0")
         if not 0 <= self.eccentricity < 1:
             raise InputError(f"planet.eccentricity = {self.eccentricity} is not in [0, 1)")
 

@@ -59,7 +59,7 @@ def test_the_truth_comes_back(written, everything_on):
     spectrum = constants.spectra[0]
     k2 = found.depth_flux_e_per_s[0, 200] / found.flux_e_per_s[0, 200]
     assert k2 == pytest.approx(np.interp(spectrum.along_um[200], (0.5, 3, 5), (0.14, 0.15, 0.145)) ** 2, rel=1e-3)
-    offset = np.asarray(spectrum.transit.read_offset_s)
+    offset = np.asarray(spectrum.curve.read_offset_s)
     assert found.read_offset_s[0, 100] == pytest.approx(offset[100 * 2 + spectrum.response.bands.shape[1] // 2])
     assert found.star_e_per_s.sum() == pytest.approx(found.flux_e_per_s[0].sum(), rel=1e-3)
     assert set(found.cosmic_rays["integration"]) <= set(range(6))

@@ -14,12 +14,13 @@ def transit(planet):
     central = replace(planet, inclination_deg=90.0, t0_bjd_tdb=100.0)
     k = np.array([0.1, 0.15])
     zero = np.zeros(2)
-    return light_curve.Transit(orbit(central, 100.0), k, zero, zero, zero)
+    body = light_curve.Body(orbit(central, 100.0), k, None)
+    return light_curve.LightCurve((body,), np.zeros((2, 2)), None, None, zero)
 
 
 def test_a_uniform_star_is_dimmed_by_the_ratio_of_the_areas(transit):
     flux = np.asarray(light_curve.instantaneous(transit, np.array([0.0, 4e4])))
-    assert flux[0] == pytest.approx(1 - transit.radius_ratio**2, abs=1e-12)
+    assert flux[0] == pytest.approx(1 - transit.bodies[0].radius_ratio ** 2, abs=1e-12)
     assert flux[1].tolist() == [1.0, 1.0]
 
 
@@ -27,7 +28,7 @@ def test_a_pixel_read_later_sees_the_transit_later(transit):
     import equinox as eqx
 
     late = eqx.tree_at(lambda t: t.read_offset_s, transit, np.array([0.0, 5.0]))
-    both = eqx.tree_at(lambda t: t.radius_ratio, late, np.array([0.1, 0.1]))
+    both = eqx.tree_at(lambda t: t.bodies[0].radius_ratio, late, np.array([0.1, 0.1]))
     ingress = -5200.0 + 10.0 * np.arange(5)
     early = np.asarray(light_curve.instantaneous(both, ingress + 5.0))[:, 0]
     moved = np.asarray(light_curve.instantaneous(both, ingress))[:, 1]

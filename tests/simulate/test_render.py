@@ -101,7 +101,9 @@ def test_with_everything_off_ramps_are_straight_and_the_depth_is_the_truth(small
     slope_out, slope_in = ((r[-1] - r[0]).sum(0) for r in (bright, faint))
     spectrum = constants.spectra[0]
     flux = np.asarray(spectrum.response(spectrum.photons))
-    depth = np.asarray(spectrum.response(spectrum.photons * spectrum.transit.radius_ratio**2)) / np.where(flux, flux, 1)
+    depth = np.asarray(spectrum.response(spectrum.photons * spectrum.curve.bodies[0].radius_ratio ** 2)) / np.where(
+        flux, flux, 1
+    )
     bins = np.array_split(np.arange(100, 400), 6)
     found = [1 - slope_in[b].sum() / slope_out[b].sum() for b in bins]
     true = [np.sum((flux * depth)[b]) / flux[b].sum() for b in bins]
@@ -137,9 +139,9 @@ def frame_gradient(everything_on):
 
 
 PLACES = {
-    "radius ratio": lambda c: c.spectra[0].transit.radius_ratio,
-    "limb darkening": lambda c: c.spectra[0].transit.u1,
-    "a/R*": lambda c: c.spectra[0].transit.orbit.a_rs,
+    "radius ratio": lambda c: c.spectra[0].curve.bodies[0].radius_ratio,
+    "limb darkening": lambda c: c.spectra[0].curve.u,
+    "a/R*": lambda c: c.spectra[0].curve.bodies[0].orbit.a_rs,
     "gain": lambda c: c.maps.gain,
     "depletion": lambda c: c.maps.charge_physics.depletion,
     "source follower": lambda c: c.maps.charge_physics.follower,
