@@ -1,6 +1,7 @@
 """Which steps run with which parameters: a named table, less what is skipped, plus what the user sets.
 
-Keys are as users of the official pipeline type them: `jump.rejection_threshold=5`, `jump.skip=true`.
+Keys are as users of the official pipeline type them: `jump.rejection_threshold=5`, `jump.skip=true`,
+`charge_migration.skip=false` for a step that its table leaves out by default.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,9 +44,13 @@ class Recipe:
 CARDS = {
     "assign_wcs": "S_WCS",
     "bkg_subtract": "S_BKDSUB",
+    "charge_migration": "S_CHGMIG",
+    "clean_flicker_noise": "S_CLNFNS",
     "dark_current": "S_DARK",
     "dq_init": "S_DQINIT",
+    "emicorr": "S_MIREMI",
     "extract_1d": "S_EXTR1D",
+    "firstframe": "S_FRSTFR",
     "flat_field": "S_FLAT",
     "gain_scale": "S_GANSCL",
     "group_scale": "S_GRPSCL",
@@ -54,7 +59,9 @@ CARDS = {
     "lastframe": "S_LASTFR",
     "linearity": "S_LINEAR",
     "outlier_detection": "S_OUTLIR",
+    "persistence": "S_PERSIS",
     "photom": "S_PHOTOM",
+    "picture_frame": "S_PCTFRM",
     "ramp_fit": "S_RAMP",
     "refpix": "S_REFPIX",
     "reset": "S_RESET",
@@ -86,25 +93,25 @@ def recipe(
         raise InputError(f"no Stage 2 for EXP_TYPE {exp_type} in this version (there is for {', '.join(known)})")
     steps = (stage1.TABLES[table][family], known.get(exp_type, ()), stage3.TABLES[table].get(exp_type, ()))
     defaults = {**stage1.DEFAULTS.get(table, {}), **stage2.DEFAULTS.get(table, {}), **stage3.DEFAULTS.get(table, {})}
-    params, skipped = _override({s.name: s for stage in steps for s in stage}, defaults, overrides or {})
+    off = set(stage1.OFF.get(table, ()))
+    params, skipped = _override({s.name: s for stage in steps for s in stage}, defaults, overrides or {}, off)
     kept = [tuple(s for s in stage if s.name not in skipped) for stage in steps]
     return Recipe(table, *kept, params=params, skipped=tuple(sorted(skipped)))
 
 
 def _override(
-    steps: Mapping[str, Step], defaults: Mapping[str, Any], overrides: Mapping[str, str]
+    steps: Mapping[str, Step], defaults: Mapping[str, Any], overrides: Mapping[str, str], off: set[str]
 ) -> tuple[dict[str, Any], set[str]]:
     params = {
         name: defaults.get(name, step.params_type()) for name, step in steps.items() if step.params_type is not None
     }
-    skipped = set()
+    skipped = off & set(steps)
     for key, text in overrides.items():
         name, _, parameter = key.partition(".")
         if name not in steps:
             raise InputError(f"--set {key}: unknown step {name!r}{nearest(name, steps)}")
         if parameter == "skip":
-            if _value(text, bool, key):
-                skipped.add(name)
+            (skipped.add if _value(text, bool, key) else skipped.discard)(name)
             continue
         kind = steps[name].params_type
         known = {} if kind is None else get_type_hints(kind)

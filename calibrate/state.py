@@ -23,7 +23,9 @@ class Ramps(eqx.Module):
     """Up-the-ramp samples of some integrations of an exposure.
 
     `data` in DN (uint16 as read from a file, float32 from the first step on); `integration` is the 0-based number in
-    the exposure (padding continues the count); times in seconds; `memory` carries what runs on from chunk to chunk.
+    the exposure (padding continues the count); times in seconds; `memory` carries what runs on from chunk to chunk, by
+    the name of the step. `start_s` is when each integration starts, from the first of the exposure; None: one after
+    the other. `zeroframe` is the first frame of each integration where it was kept (0: not usable).
     """
 
     data: Num[Array, "integration group y x"]
@@ -34,6 +36,15 @@ class Ramps(eqx.Module):
     group_time_s: Float[Array, ""]
     readout: Readout = eqx.field(static=True)
     memory: dict[str, Any] = eqx.field(default_factory=dict)
+    start_s: Float[Array, "integration"] | None = None
+    zeroframe: Num[Array, "integration y x"] | None = None
+
+    @property
+    def starts_s(self) -> Float[Array, "integration"]:
+        """Starts of the integrations, s after that of the exposure."""
+        if self.start_s is not None:
+            return self.start_s
+        return self.integration * self.readout.ngroups * self.group_time_s
 
 
 class Rates(eqx.Module):

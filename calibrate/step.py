@@ -5,7 +5,8 @@
 
 The types of `refs` and `params` say which reference types and parameters the step takes: the field names of the refs
 class are REFTYPEs of the one reference library, a field typed `X | None` is optional. A step never opens files, logs,
-plots or asks for an instrument's name. It is local to an integration unless it says otherwise (`learn`, `halo`).
+plots or asks for an instrument's name. It is local to an integration unless it says otherwise (`learn`, `halo`,
+`carry`).
 """
 
 import types
@@ -28,7 +29,8 @@ class Step:
     """A declared step; call it as `step(state, refs, params) -> (state, info)`.
 
     `learn(sample, refs, params)` measures a reference (named `learned`) on a sample of the exposure before the run.
-    `halo` is the number of neighbouring integrations needed on either side.
+    `halo` is the number of neighbouring integrations needed on either side. `carry(state)` is what the step's memory
+    holds before the first integration; it runs on from chunk to chunk in `state.memory`, under the step's name.
     """
 
     function: Callable[..., tuple[Any, Any]]
@@ -36,6 +38,7 @@ class Step:
     halo: int = 0
     learned: str = ""
     learn: Callable[..., eqx.Module] | None = None
+    carry: Callable[[Any], Any] | None = None
 
     @property
     def name(self) -> str:
@@ -103,11 +106,16 @@ def cast(params: Any, dtype: Any) -> Any:
 
 
 def step(
-    cite: str, *, halo: int = 0, learned: str = "", learn: Callable[..., eqx.Module] | None = None
+    cite: str,
+    *,
+    halo: int = 0,
+    learned: str = "",
+    learn: Callable[..., eqx.Module] | None = None,
+    carry: Callable[[Any], Any] | None = None,
 ) -> Callable[[Callable[..., tuple[Any, Any]]], Step]:
     """Declare a step: `cite` names the algorithm's source."""
 
     def declare(function: Callable[..., tuple[Any, Any]]) -> Step:
-        return Step(function, cite, halo, learned, learn)
+        return Step(function, cite, halo, learned, learn, carry)
 
     return declare

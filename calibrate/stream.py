@@ -5,6 +5,7 @@ sample before the first chunk; steps with a halo get neighbouring integrations a
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -48,19 +49,19 @@ def _detector(steps: tuple[Step, ...], ramps: Ramps, library: dict[str, Any], pa
     before, after = split(steps, Rates)
     ramps, infos = run(before, ramps, library, params)
     rates, more = run(after, ramps, library, params)
-    return rates, ramps.groupdq, {**infos, **more}
+    return rates, ramps.groupdq, ramps.memory, {**infos, **more}
 
 
 def detector(
     steps: tuple[Step, ...], chunks: Iterable[tuple[int, int, Ramps]], library: Library, params: Params
 ) -> Iterator[Reduced]:
     """Stage 1 over chunks of ramps; the memory of carried steps runs from one chunk to the next."""
-    memory: dict[str, Any] = {}
+    memory: dict[str, Any] | None = None
     for first, count, ramps in chunks:
-        if memory:
-            ramps = eqx.tree_at(lambda r: r.memory, ramps, memory)
-        rates, groupdq, infos = _detector(steps, ramps, dict(library), dict(params))
-        memory = ramps.memory
+        if memory is None:
+            memory = {step.name: step.carry(ramps) for step in steps if step.carry is not None}
+        ramps = replace(ramps, memory=memory)
+        rates, groupdq, memory, infos = _detector(steps, ramps, dict(library), dict(params))
         yield Reduced(first, count, rates, groupdq, infos)
 
 

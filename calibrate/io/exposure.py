@@ -21,7 +21,7 @@ from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.instruments.core import Instrument, Mode, Readout, Subarray
 from uptheramp.calibrate.io import images, uncal, x1dints
 from uptheramp.calibrate.io.meta import ExposureMeta, from_header, readout
-from uptheramp.calibrate.io.times import read_int_times
+from uptheramp.calibrate.io.times import DAY_S, read_int_times
 from uptheramp.calibrate.state import Ramps, Rates, Spectra, join, take
 
 AXES = {"uncal": 4, "rateints": 3, "calints": 3, "crfints": 3, "x1dints": 1}  # of what holds the data
@@ -99,8 +99,13 @@ class Exposure:
 
     def read(self, first: int, count: int) -> np.ndarray:
         """Raw ramps of integrations first ... first + count - 1 of those present, across segments."""
-        pieces = [uncal.read(segment.path, low, number) for segment, low, number in self._pieces(first, count)]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return np.concatenate([uncal.read(s.path, low, number) for s, low, number in self._pieces(first, count)])
+
+    def read_zeroframe(self, first: int, count: int) -> np.ndarray | None:
+        """First frames of the same integrations, where the files keep them."""
+        pieces = [uncal.read_zeroframe(s.path, low, number) for s, low, number in self._pieces(first, count)]
+        kept = [piece for piece in pieces if piece is not None]
+        return np.concatenate(kept) if len(kept) == len(pieces) else None
 
     def rates(self, first: int, count: int) -> Rates:
         """Per-integration images first ... first + count - 1 of a Stage 2 or 3 product, across segments."""
@@ -126,7 +131,15 @@ class Exposure:
     def _picks(self, size: int) -> np.ndarray:
         return np.unique(np.linspace(0, self.nints - 1, min(size, self.nints)).round().astype(int))
 
-    def ramps(self, data: np.ndarray, integration: np.ndarray, valid: np.ndarray) -> Ramps:
+    @cached_property
+    def start_s(self) -> np.ndarray:
+        """Starts of the integrations present, s after the first one's."""
+        start = self.int_times["int_start_MJD_UTC"]
+        return (start - start[0]) * DAY_S
+
+    def ramps(
+        self, data: np.ndarray, integration: np.ndarray, valid: np.ndarray, zeroframe: np.ndarray | None = None
+    ) -> Ramps:
         """A state of raw integrations; those not `valid` are padding and DO_NOT_USE throughout."""
         groupdq = np.zeros(data.shape, np.uint8)
         groupdq[~valid] = flags.DO_NOT_USE
@@ -138,6 +151,8 @@ class Exposure:
             frame_time_s=jnp.asarray(self.meta.frame_time_s),
             group_time_s=jnp.asarray(self.meta.group_time_s),
             readout=self.readout,
+            start_s=jnp.asarray(self.start_s[np.clip(integration - self.segments[0].first, 0, self.nints - 1)]),
+            zeroframe=None if zeroframe is None else jnp.asarray(zeroframe),
         )
 
     def chunks(self, size: int) -> Iterator[tuple[int, int, Ramps]]:
@@ -145,18 +160,24 @@ class Exposure:
         size = min(size, self.nints)
         offset = self.segments[0].first
         for first in range(0, self.nints, size):
-            data = self.read(first, size)
+            data, frames = self.read(first, size), self.read_zeroframe(first, size)
             count = len(data)
-            if count < size:
-                data = np.concatenate([data, np.zeros((size - count, *data.shape[1:]), data.dtype)])
             number = np.arange(size) + first + offset
-            yield first, count, self.ramps(data, number, np.arange(size) < count)
+            frames = None if frames is None else _padded(frames, size)
+            yield first, count, self.ramps(_padded(data, size), number, np.arange(size) < count, frames)
 
     def sample(self, size: int) -> Ramps:
         """Evenly spaced integrations of the exposure, for steps that learn a reference."""
         picks = self._picks(size)
         data = np.concatenate([self.read(int(i), 1) for i in picks])
-        return self.ramps(data, picks + self.segments[0].first, np.ones(len(picks), bool))
+        kept = [frame for frame in (self.read_zeroframe(int(i), 1) for i in picks) if frame is not None]
+        frames = np.concatenate(kept) if len(kept) == len(picks) else None
+        return self.ramps(data, picks + self.segments[0].first, np.ones(len(picks), bool), frames)
+
+
+def _padded(data: np.ndarray, size: int) -> np.ndarray:
+    """Fill up to `size` integrations with zeros."""
+    return np.concatenate([data, np.zeros((size - len(data), *data.shape[1:]), data.dtype)])
 
 
 def _wrapped(rates: Rates, size: int) -> Rates:

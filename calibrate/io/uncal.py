@@ -73,11 +73,22 @@ def read(path: Path, first: int, count: int) -> np.ndarray:
 
     Files of averaged groups in floating point (simulations) come back as float32.
     """
+    data = _section(path, "SCI", first, count)
+    assert data is not None  # `open_segment` refuses files without
+    return data
+
+
+def read_zeroframe(path: Path, first: int, count: int) -> np.ndarray | None:
+    """The first frames of the same integrations, where the file keeps them."""
+    return _section(path, "ZEROFRAME", first, count)
+
+
+def _section(path: Path, name: str, first: int, count: int) -> np.ndarray | None:
     try:
         with fits.open(path) as hdus:
-            data = hdus["SCI"].section[first : first + count]
+            if name not in hdus:
+                return None
+            data = hdus[name].section[first : first + count]
     except (OSError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot read the ramps ({error}); the file may be truncated, fetch it again"
-        ) from error
+        raise InputError(f"{path}: cannot read {name} ({error}); the file may be truncated, fetch it again") from error
     return np.ascontiguousarray(data, dtype=np.uint16 if data.dtype.kind in "ui" else np.float32)

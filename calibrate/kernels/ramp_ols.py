@@ -28,12 +28,16 @@ class Segments(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Slope (DN per group), information on read and Poisson noise in the units of `fit`, and whether there is any."""
+    """Slope (DN per group), information on read and Poisson noise in the units of `fit`, and whether there is any.
+
+    `lone`: there is one good group and no more, so that the slope rests on the zero level.
+    """
 
     slope: Float[Array, "..."]
     read_information: Float[Array, "..."]
     poisson_information: Float[Array, "..."]
     usable: Bool[Array, "..."]
+    lone: Bool[Array, "..."]
 
 
 def segments(
@@ -77,13 +81,13 @@ def fit(
     jump: Bool[Array, "group ..."],
     gain: Float[Array, "..."],
     read_noise_e: Float[Array, "..."],
-    lone_group_scale: Float[Array, ""],
+    lone_group_scale: Float[Array, "..."],
 ) -> Fit:
     """Fit all ramps (DN); the slope is in DN per group.
 
     Information is the sum over segments of (L^3 - L) / 12 and of L - 1: read variance = (sigma / (g T))^2 / the first,
-    Poisson variance = rate / (g T) / the second. A segment of one group counts as 1 / 2 and 1 (as the official one
-    does), its slope is `data * lone_group_scale`.
+    Poisson variance = rate / (g T) / the second. A segment of one group has the slope `data * lone_group_scale` and
+    counts as 1 / 2 and 1, over the square of the scale and the scale (as the official one does).
     """
     data = jnp.where(good | jump, data, 0)
     s = segments(data, good, jump)
@@ -123,7 +127,8 @@ def fit(
     slope = jnp.where(has_several, slope_sum / jnp.where(has_several, read_sum, 1), lone_data * lone_group_scale)
     return Fit(
         slope,
-        jnp.where(has_several, read_sum, 0.5),
-        jnp.where(has_several, poisson_sum, 1.0),
+        jnp.where(has_several, read_sum, 0.5 / lone_group_scale**2),
+        jnp.where(has_several, poisson_sum, 1 / lone_group_scale),
         has_several | has_lone,
+        has_lone & ~has_several,
     )

@@ -26,8 +26,12 @@ class Saturation(eqx.Module):
         with fits.open(path, memmap=False) as hdus:
             data = base.read_plane(hdus, "SCI", meta, path)
             dq = base.read_dq(hdus, meta, path)
-        bad = ~np.isfinite(data)
-        dq = dq | np.where(bad, flags.NO_SAT_CHECK, 0).astype(np.uint32)
+        return cls.tidy(data, dq)
+
+    @classmethod
+    def tidy(cls, data: np.ndarray, dq: np.ndarray) -> "Saturation":
+        """Thresholds that are NaN or flagged NO_SAT_CHECK are never reached."""
+        dq = dq | np.where(np.isfinite(data), 0, flags.NO_SAT_CHECK).astype(np.uint32)
         return cls(np.where((dq & flags.NO_SAT_CHECK) != 0, np.float32(NEVER), data), dq)
 
     def to_file(self, path: Path, meta: ExposureMeta) -> None:

@@ -1,5 +1,7 @@
 """Start the flags from the bad-pixel mask."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -20,5 +22,11 @@ class DqInitRefs(eqx.Module):
 def dq_init(state: Ramps, refs: DqInitRefs, params: None) -> tuple[Ramps, None]:
     """Join the mask to the pixel flags, and its DO_NOT_USE to the flags of every group, so that no ramp is fitted."""
     unusable = (refs.mask.dq & flags.DO_NOT_USE).astype(jnp.uint8)
-    new = floating(state.data), state.groupdq | unusable, state.pixeldq | refs.mask.dq
-    return eqx.tree_at(lambda s: (s.data, s.groupdq, s.pixeldq), state, new), None
+    first = None if state.zeroframe is None else floating(state.zeroframe)
+    return replace(
+        state,
+        data=floating(state.data),
+        groupdq=state.groupdq | unusable,
+        pixeldq=state.pixeldq | refs.mask.dq,
+        zeroframe=first,
+    ), None

@@ -1,11 +1,14 @@
 """Make the ramps linear."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax.numpy as jnp
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.kernels.polynomial import horner
 from uptheramp.calibrate.references.linearity import Linearity
+from uptheramp.calibrate.stage1 import zeroframe
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
@@ -22,5 +25,5 @@ def linearity(state: Ramps, refs: LinearityRefs, params: None) -> tuple[Ramps, N
     keep = (state.groupdq & flags.SATURATED) != 0
     safe = jnp.where(keep, 0, state.data)
     data = jnp.where(keep, state.data, horner(refs.linearity.coeffs, safe))
-    pixeldq = state.pixeldq | refs.linearity.dq
-    return eqx.tree_at(lambda s: (s.data, s.pixeldq), state, (data, pixeldq)), None
+    first = zeroframe.corrected(state.zeroframe, lambda frame: horner(refs.linearity.coeffs, frame))
+    return replace(state, data=data, pixeldq=state.pixeldq | refs.linearity.dq, zeroframe=first), None

@@ -46,7 +46,8 @@ def learn_rates(sample: Ramps, refs: RampFitRefs, params: RampFitParams) -> Rate
     median difference, which is the official rate for the Poisson variance.
     """
     if params.algorithm == "OLS_C":
-        return RateTemplate(_official_rate(sample))
+        alone = not params.suppress_one_group or sample.readout.ngroups == 1
+        return RateTemplate(_official_rate(*_lone_groups(sample) if alone else (sample, sample.group_time_s)))
     difference, usable = usable_differences(sample)
     count = usable.sum(1)
     mean = jnp.where(usable, difference, 0).sum(1) / jnp.maximum(count, 1)
@@ -117,45 +118,66 @@ def _gls(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
 
 def _ols(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Array, "y x"]):
     dtype = state.data.dtype
-    spacing, frame = state.group_time_s.astype(dtype), state.frame_time_s.astype(dtype)
-    groupdq = state.groupdq & ~jnp.uint8(flags.PERSISTENCE)
+    spacing = state.group_time_s.astype(dtype)
+    alone = not params.suppress_one_group or state.readout.ngroups == 1
+    state, lone_time = _lone_groups(state) if alone else (state, spacing)
     single_read_e = refs.readnoise.data * gain / jnp.sqrt(jnp.asarray(2.0 * state.readout.nframes, dtype))
-    # a ramp of one good group starts at the reset, half a group's frames before its mean
-    lone_time = (
-        spacing
-        if params.suppress_one_group and state.readout.ngroups > 1
-        else 0.5 * (state.readout.nframes + 1) * frame
+
+    def fit_with(groupdq: Array) -> ramp_ols.Fit:
+        groupdq = jnp.moveaxis(groupdq & ~jnp.uint8(flags.PERSISTENCE), 1, 0)
+        data = jnp.moveaxis(state.data, 1, 0)
+        return ramp_ols.fit(
+            data, groupdq == 0, groupdq == flags.JUMP_DET, gain, single_read_e, spacing / lone_time.astype(dtype)
+        )
+
+    fit = fit_with(state.groupdq)
+    lost = (state.groupdq & flags.CHARGELOSS) != 0
+    # groups lost to charge migration say nothing on the slope, but its read noise is reported as if they did
+    kept = jnp.where(lost, state.groupdq ^ jnp.uint8(flags.CHARGELOSS | flags.DO_NOT_USE), state.groupdq)
+    read_information = jax.lax.cond(
+        lost.any(),
+        lambda: jnp.where(lost.any(1), fit_with(kept).read_information, fit.read_information),
+        lambda: fit.read_information,
     )
-    fit = ramp_ols.fit(
-        jnp.moveaxis(state.data, 1, 0),
-        jnp.moveaxis(groupdq == 0, 1, 0),
-        jnp.moveaxis(groupdq == flags.JUMP_DET, 1, 0),
-        gain,
-        single_read_e,
-        spacing / lone_time,
-    )
-    rate = _official_rate(state) if refs.rate_template is None else refs.rate_template.data
+    rate = _official_rate(state, lone_time) if refs.rate_template is None else refs.rate_template.data
     dark = 0 if refs.dark is None else refs.dark.current
     level = jnp.maximum(jnp.where(jnp.isfinite(rate), rate, 0), 0) + dark
     at_start = (state.groupdq[:, 0] & flags.SATURATED) != 0
     var_poisson = level / (spacing * gain * fit.poisson_information)
-    var_rnoise = (single_read_e / (spacing * gain)) ** 2 / fit.read_information
+    var_rnoise = (single_read_e / (spacing * gain)) ** 2 / read_information
     return fit.slope / spacing, var_poisson, var_rnoise, fit.usable & ~at_start
 
 
-def _official_rate(state: Ramps) -> Float[Array, "y x"]:
-    """Mean over integrations of the median difference (first group's value where there is none), DN/s."""
+def _lone_groups(state: Ramps) -> tuple[Ramps, Float[Array, "integration y x"]]:
+    """The state with the ZEROFRAME in place of ramps without a good group, and the time from the reset to a lone group.
+
+    A first group is `(nframes + 1) / 2` frames from the reset, a first frame one; others count as one group time.
+    """
+    good = state.groupdq == 0
+    count = good.sum(1)
+    first = 0.5 * (state.readout.nframes + 1) * state.frame_time_s
+    time = jnp.where((count == 1) & good[:, 0], first, state.group_time_s)
+    if state.zeroframe is None:
+        return state, time
+    instead = (count == 0) & (state.zeroframe != 0)
+    data = jnp.asarray(state.data).at[:, 0].set(jnp.where(instead, state.zeroframe, state.data[:, 0]))
+    groupdq = jnp.asarray(state.groupdq).at[:, 0].set(jnp.where(instead, 0, state.groupdq[:, 0]))
+    new = eqx.tree_at(lambda s: (s.data, s.groupdq), state, (data, groupdq))
+    return new, jnp.where(instead, state.frame_time_s, time)
+
+
+def _official_rate(state: Ramps, lone_time_s: Float[Array, "#integration #y #x"]) -> Float[Array, "y x"]:
+    """Mean over integrations of the median difference (the first group over its time where there is none), DN/s."""
     dnu = (state.groupdq & flags.DO_NOT_USE) != 0
     lost = dnu | ((state.groupdq & flags.SATURATED) != 0)
-    first = jnp.where(lost[:, 0], 0, state.data[:, 0])
-    if state.readout.ngroups == 1:
-        return (first / (0.5 * (state.readout.nframes + 1) * state.frame_time_s)).mean(0).astype(first.dtype)
-    difference, usable = usable_differences(state)
-    middle = order.median(jnp.moveaxis(difference, 1, 0), jnp.moveaxis(usable, 1, 0))
-    rate = jnp.where(usable.any(1), middle, first)
+    rate = jnp.where(lost[:, 0], 0, state.data[:, 0]) / lone_time_s
+    if state.readout.ngroups > 1:
+        difference, usable = usable_differences(state)
+        middle = order.median(jnp.moveaxis(difference, 1, 0), jnp.moveaxis(usable, 1, 0))
+        rate = jnp.where(usable.any(1), middle / state.group_time_s, rate)
     real = ~dnu.all((1, 2, 3))  # padding is no integration
     count = jnp.maximum(real.sum(), 1)
-    return (jnp.where(real[:, None, None], rate, 0).sum(0) / count / state.group_time_s).astype(first.dtype)
+    return (jnp.where(real[:, None, None], rate, 0).sum(0) / count).astype(state.data.dtype)
 
 
 def _suppress_one_group(groupdq: Array) -> Array:

@@ -1,5 +1,7 @@
 """Flag what is saturated, or at the floor of the converter."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,7 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.kernels import grow
 from uptheramp.calibrate.references.saturation import NEVER, Saturation
 from uptheramp.calibrate.references.superbias import Superbias
+from uptheramp.calibrate.stage1 import zeroframe
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
@@ -32,7 +35,7 @@ def saturation(state: Ramps, refs: SaturationRefs, params: SaturationParams) -> 
     """Flag SATURATED the raw groups at or above the threshold, all later ones, and their neighbours.
 
     Groups at or below 0 DN become AD_FLOOR | DO_NOT_USE; groups of averaged frames that saturated only in part
-    DO_NOT_USE.
+    DO_NOT_USE. What is saturated or at the floor in the ZEROFRAME becomes 0 there.
     """
     threshold, raw, radius = refs.saturation.data, state.data, params.n_pix_grow_sat
     saturated = jax.lax.associative_scan(jnp.logical_or, raw >= threshold, axis=1)
@@ -48,7 +51,12 @@ def saturation(state: Ramps, refs: SaturationRefs, params: SaturationParams) -> 
         | jnp.where(unusable, flags.DO_NOT_USE, 0).astype(jnp.uint8)
     )
     pixeldq = state.pixeldq | refs.saturation.dq
-    return eqx.tree_at(lambda s: (s.groupdq, s.pixeldq), state, (groupdq, pixeldq)), None
+
+    def usable(frame: Array) -> Array:
+        return jnp.where(grow.box(frame >= threshold, radius) | (frame <= 0), 0, frame)
+
+    first = zeroframe.corrected(state.zeroframe, usable)
+    return replace(state, groupdq=groupdq, pixeldq=pixeldq, zeroframe=first), None
 
 
 def _has(dq: Array, bit: int) -> Bool[Array, "..."]:

@@ -1,9 +1,11 @@
 """Remove each pixel's bias level."""
 
+from dataclasses import replace
+
 import equinox as eqx
-import jax.numpy as jnp
 
 from uptheramp.calibrate.references.superbias import Superbias
+from uptheramp.calibrate.stage1 import zeroframe
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
@@ -18,5 +20,5 @@ class SuperbiasRefs(eqx.Module):
 def superbias(state: Ramps, refs: SuperbiasRefs, params: None) -> tuple[Ramps, None]:
     """Subtract the superbias (DN) from every group: `data - superbias`; its flags join the pixel flags."""
     data = state.data - refs.superbias.data
-    pixeldq = state.pixeldq | refs.superbias.dq
-    return eqx.tree_at(lambda s: (s.data, s.pixeldq), state, (data, jnp.asarray(pixeldq))), None
+    first = zeroframe.corrected(state.zeroframe, lambda frame: frame - refs.superbias.data)
+    return replace(state, data=data, pixeldq=state.pixeldq | refs.superbias.dq, zeroframe=first), None

@@ -1,19 +1,23 @@
 """The step tables of Stage 1: which steps, in which order, with which parameters.
 
 `jwst_3_0` is what the official pipeline 3.0.0 runs by default, `jwst_2021` the list required then for time series,
-`recommended` ours. Steps of those lists that are off by default, or that do not apply to time series, are not here.
+`recommended` ours. `OFF` names the steps of a table that run only when asked for (`--set STEP.skip=false`): those that
+the official pipeline skips by default, and those that its list has for other than time series.
 """
 
 from typing import Any
 
+from uptheramp.calibrate.stage1.charge_migration import charge_migration
 from uptheramp.calibrate.stage1.dark_current import dark_current
 from uptheramp.calibrate.stage1.dq_init import dq_init
+from uptheramp.calibrate.stage1.firstframe import firstframe
 from uptheramp.calibrate.stage1.gain_scale import gain_scale
 from uptheramp.calibrate.stage1.group_scale import group_scale
 from uptheramp.calibrate.stage1.ipc import ipc
 from uptheramp.calibrate.stage1.jump import JumpParams, jump
 from uptheramp.calibrate.stage1.lastframe import lastframe
 from uptheramp.calibrate.stage1.linearity import linearity
+from uptheramp.calibrate.stage1.persistence import persistence
 from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, ramp_fit
 from uptheramp.calibrate.stage1.refpix import refpix
 from uptheramp.calibrate.stage1.reset import reset
@@ -23,23 +27,29 @@ from uptheramp.calibrate.stage1.superbias import superbias
 from uptheramp.calibrate.step import Step
 
 _HEAD = (group_scale, dq_init, saturation)
-_TAIL = (jump, ramp_fit, gain_scale)
+_FIT = (ramp_fit, gain_scale)
+_TAIL = (charge_migration, jump, persistence, *_FIT)
 _NEAR_IR = (*_HEAD, ipc, superbias, refpix, linearity, dark_current, *_TAIL)
+_MIRI_HEAD = (group_scale, dq_init, saturation, ipc, firstframe, lastframe)
+
+_TODAY = {"near_ir": _NEAR_IR, "mid_ir": (*_MIRI_HEAD, reset, linearity, rscd, dark_current, refpix, *_TAIL)}
 
 TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
-    "recommended": {
-        "near_ir": _NEAR_IR,
-        # no rscd: integrations after the first are alike, and skipping a third of the groups costs photons
-        "mid_ir": (*_HEAD, ipc, lastframe, reset, linearity, dark_current, refpix, *_TAIL),
-    },
-    "jwst_3_0": {
-        "near_ir": _NEAR_IR,
-        "mid_ir": (*_HEAD, ipc, lastframe, reset, linearity, rscd, dark_current, refpix, *_TAIL),
-    },
+    "recommended": _TODAY,
+    "jwst_3_0": _TODAY,
     "jwst_2021": {
-        "near_ir": (*_HEAD, superbias, refpix, linearity, dark_current, *_TAIL),
-        "mid_ir": (*_HEAD, linearity, dark_current, refpix, *_TAIL),
+        "near_ir": (*_HEAD, ipc, superbias, refpix, linearity, persistence, dark_current, jump, *_FIT),
+        "mid_ir": (*_MIRI_HEAD, linearity, rscd, dark_current, refpix, jump, *_FIT),
     },
+}
+
+_OFF_TODAY = ("firstframe", "charge_migration", "persistence")
+
+OFF: dict[str, tuple[str, ...]] = {
+    # rscd: integrations after the first are alike, and skipping a third of the groups costs photons
+    "recommended": (*_OFF_TODAY, "rscd"),
+    "jwst_3_0": _OFF_TODAY,
+    "jwst_2021": ("ipc", "firstframe", "lastframe", "rscd", "persistence"),
 }
 
 _OFFICIAL: dict[str, Any] = {"jump": JumpParams(), "ramp_fit": RampFitParams()}

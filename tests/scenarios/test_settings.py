@@ -34,3 +34,13 @@ def test_a_skipped_step_is_absent_and_recorded():
     changed = recipe("recommended", "near_ir", "NRS_BRIGHTOBJ", {"jump.skip": "true"})
     assert "jump" not in {step.name for step in changed.stage1}
     assert changed.cards(1)["S_JUMP"] == "SKIPPED"
+
+
+def test_a_step_that_is_off_runs_when_asked_for():
+    plain = recipe("jwst_3_0", "near_ir", "NRS_BRIGHTOBJ")
+    assert "charge_migration" not in {step.name for step in plain.stage1}
+    assert plain.cards(1)["S_CHGMIG"] == "SKIPPED"
+    asked = recipe("jwst_3_0", "near_ir", "NRS_BRIGHTOBJ", {"charge_migration.skip": "false"})
+    names = [step.name for step in asked.stage1]
+    assert names.index("charge_migration") == names.index("jump") - 1
+    assert asked.cards(1)["S_CHGMIG"] == "COMPLETE"

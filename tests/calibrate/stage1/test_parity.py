@@ -17,7 +17,7 @@ from astropy.io import fits
 from uptheramp.calibrate.io import meta as records
 from uptheramp.calibrate.reduce import reftypes
 from uptheramp.calibrate.references import library
-from uptheramp.calibrate.stage1.table import DEFAULTS, TABLES
+from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.stream import detector, learned
 
@@ -75,7 +75,8 @@ def test_rates_agree_with_the_official_pipeline(harness, mode):
     readout = replace(records.readout(meta, geometry), outputs=outputs)
     zeros = np.zeros(raw.shape, np.uint8), np.zeros(raw.shape[2:], np.uint32)
     ramps = Ramps(raw, *zeros, np.arange(3), np.float64(meta.frame_time_s), np.float64(meta.group_time_s), readout)
-    steps, params = TABLES["jwst_3_0"][family], DEFAULTS["jwst_3_0"]
+    chosen = recipe("jwst_3_0", family, meta.exp_type, stages=(1,))
+    steps, params = chosen.stage1, chosen.params
     classes = reftypes(steps)
     refs = library.load(library.find(folder / "crds" / "references", meta, classes), meta, classes)
     (ours,) = detector(steps, [(0, 3, ramps)], learned(steps, ramps, refs, params), params)

@@ -34,7 +34,10 @@ def is_new(step, table, family):
     return family == "near_ir" and table == "jwst_3_0" or step.name in NEW.get((table, family), ())
 
 
-NEW = {("jwst_3_0", "mid_ir"): ("lastframe", "reset", "rscd"), ("recommended", "near_ir"): ("jump", "ramp_fit")}
+NEW = {
+    ("jwst_3_0", "mid_ir"): ("firstframe", "lastframe", "reset", "rscd"),
+    ("recommended", "near_ir"): ("jump", "ramp_fit"),
+}
 
 
 @pytest.fixture(scope="module", params=FAMILIES, ids="-".join)
