@@ -18,7 +18,6 @@ from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.state import Spectra, take
 
 STAGES = {1: stage1, 2: stage2, 3: stage3}
-TWO_POINT_LIMIT = 100  # integrations from which the official jump step clips across integrations instead
 
 
 def calibrate_files(
@@ -50,7 +49,7 @@ def calibrate_files(
             f"{','.join(map(str, stages))}; nothing to do"
         )
     chosen = recipe(table, exposure.instrument.step_family, meta.exp_type, overrides, todo)
-    _warn(exposure, table, todo)
+    _warn(exposure, todo)
     if not todo:
         return fit_series(exposure, None, load_system(str(system)), out)
     if 3 in todo and exposure.nints < 2:
@@ -104,14 +103,8 @@ def _spectra_of(exposure: Exposure) -> Spectra:
     return open_exposure([beside]).spectra()
 
 
-def _warn(exposure: Exposure, table: str, stages: Sequence[int]) -> None:
+def _warn(exposure: Exposure, stages: Sequence[int]) -> None:
     """Say what is legal but unusual."""
     meta, path = exposure.meta, exposure.segments[0].path
     if 1 in stages and meta.ngroups <= 2:
         warnings.warn(f"{path}: {meta.ngroups} groups: the jump step cannot run", stacklevel=2)
-    if 1 in stages and table != "recommended" and exposure.nints >= TWO_POINT_LIMIT:
-        warnings.warn(
-            f"{path}: from {TWO_POINT_LIMIT} integrations on the official jump step clips across integrations; "
-            "here the two-point test runs",
-            stacklevel=2,
-        )

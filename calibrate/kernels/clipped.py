@@ -1,8 +1,10 @@
-"""Means that leave outliers out."""
+"""Outliers by their distance in standard deviations, and means that leave them out."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+
+from uptheramp.calibrate.kernels import order
 
 MAX_ROUNDS = 50
 
@@ -32,3 +34,28 @@ def clipped_mean(
     keep, _, _ = jax.lax.while_loop(lambda c: c[1] & (c[2] < MAX_ROUNDS), clip, (valid, jnp.asarray(True), 0))
     count = keep.sum(-1)
     return jnp.where(keep, x, 0).sum(-1) / jnp.maximum(count, 1).astype(x.dtype), count > 0
+
+
+def outliers(
+    x: Float[Array, "n ..."], valid: Bool[Array, "n ..."], threshold: Float[Array, ""], rounds: int
+) -> Bool[Array, "n ..."]:
+    """Valid samples farther than `threshold` standard deviations from the median along the leading axis.
+
+    Both are taken of what the round before has left, at most `rounds` times; the last bounds judge all samples.
+    """
+    x = jax.lax.stop_gradient(x)
+
+    def judge(kept: Bool[Array, "n ..."]) -> Bool[Array, "n ..."]:
+        count = jnp.maximum(kept.sum(0), 1).astype(x.dtype)
+        mean = jnp.where(kept, x, 0).sum(0) / count
+        deviation = jnp.sqrt(jnp.where(kept, (x - mean) ** 2, 0).sum(0) / count)
+        return valid & (jnp.abs(x - order.median(x, kept)) > threshold * deviation)
+
+    def look(carry):
+        kept, _, turn, _ = carry
+        beyond = judge(kept)
+        left = kept & ~beyond
+        return left, beyond, turn + 1, (left != kept).any()
+
+    start = valid, jnp.zeros_like(valid), 0, jnp.asarray(True)
+    return jax.lax.while_loop(lambda c: c[3] & (c[2] < rounds), look, start)[1]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
-from uptheramp.calibrate.kernels import grow, order, two_point
+from uptheramp.calibrate.kernels import clipped, grow, order, two_point
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
 from uptheramp.calibrate.stage1.learned import DifferenceTemplate
@@ -16,6 +16,7 @@ from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
 FEWEST_GROUPS = 3
+CLIP_ROUNDS = 5
 SCALE_CLIP = 5.0  # standard deviations beyond which a difference says nothing on the brightness of its integration
 SCALE_ALLOWANCES = (0.2, 0.0)  # share of the difference by which it may depart besides, pass by pass
 TEMPLATE_PASSES = 2
@@ -33,9 +34,12 @@ class JumpRefs(eqx.Module):
 class JumpParams(eqx.Module):
     """Names and defaults of the official step.
 
-    `expectation` says what a difference is compared with: "exposure", the median of the pixel over all groups and
-    integrations in hand (official below 100 integrations), or "template", the pixel's median at that group in a sample
-    of the exposure, scaled by the brightness of the integration.
+    `expectation` says what a difference is compared with: "exposure", what the pixel does over the exposure in hand as
+    the official step has it, or "template", the pixel's median at that group in a sample of the exposure, scaled by the
+    brightness of the integration. With "exposure" the test is the two-point one below `minimum_sigclip_groups`
+    integrations (groups, unless `only_use_ints`), and from there on sigma clipping of each difference across the
+    integrations (across all differences, unless `only_use_ints`). Jumps above `after_jump_flag_dn1` (DN) also flag the
+    groups of the next `after_jump_flag_time1` seconds, and again with 2.
     """
 
     rejection_threshold: float | jax.Array = 4.0
@@ -44,7 +48,13 @@ class JumpParams(eqx.Module):
     flag_4_neighbors: bool = eqx.field(static=True, default=True)
     max_jump_to_flag_neighbors: float | jax.Array = 1000.0
     min_jump_to_flag_neighbors: float | jax.Array = 10.0
+    after_jump_flag_dn1: float | jax.Array = 0.0
+    after_jump_flag_time1: float = eqx.field(static=True, default=0.0)
+    after_jump_flag_dn2: float | jax.Array = 0.0
+    after_jump_flag_time2: float = eqx.field(static=True, default=0.0)
     min_diffs_single_pass: int = eqx.field(static=True, default=10)
+    minimum_sigclip_groups: int = eqx.field(static=True, default=100)
+    only_use_ints: bool = eqx.field(static=True, default=True)
     expectation: str = eqx.field(static=True, default="exposure")
 
 
@@ -100,7 +110,7 @@ def brightness(
 
 @step(cite="Anderson & Gordon 2011; jwst 3.0.0 jump", learned="difference_template", learn=learn_differences)
 def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpInfo | None]:
-    """Flag JUMP_DET the later group of every difference that stands out by the two-point test.
+    """Flag JUMP_DET the later group of every difference that stands out.
 
     Large jumps flag the same group of the four neighbours. Pixels without a gain become NO_GAIN_VALUE | DO_NOT_USE.
     """
@@ -117,18 +127,36 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
     else:
         hit, level, valid = _against_template(difference, valid, noise_variance, refs.difference_template, gain, params)
     info = JumpInfo(hit.sum(), valid.sum())
+    usable = (state.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.SATURATED)) == 0
     if params.flag_4_neighbors:
         size = two_point.ratio(difference, level, noise_variance)
         large = hit & valid & (size > params.min_jump_to_flag_neighbors) & (size < params.max_jump_to_flag_neighbors)
-        hit = hit | grow.cross(large)
-    usable = (state.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.SATURATED)) == 0
+        hit = (hit | grow.cross(large)) & usable
+    rise = jnp.where(valid, difference - level, 0) / jnp.median(gain)
+    for least_dn, time_s in (
+        (params.after_jump_flag_dn1, params.after_jump_flag_time1),
+        (params.after_jump_flag_dn2, params.after_jump_flag_time2),
+    ):
+        if time_s > 0:
+            hit = hit | (_followed(hit & valid & (rise >= least_dn), time_s // state.group_time_s) & usable)
     groupdq = (
         jnp.asarray(state.groupdq)
         .at[:, 1:]
-        .set(state.groupdq[:, 1:] | jnp.where(hit & usable, flags.JUMP_DET, 0).astype(jnp.uint8))
+        .set(state.groupdq[:, 1:] | jnp.where(hit, flags.JUMP_DET, 0).astype(jnp.uint8))
     )
     no_gain = jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
     return eqx.tree_at(lambda s: (s.groupdq, s.pixeldq), state, (groupdq, state.pixeldq | no_gain)), info
+
+
+def _followed(jumped: Bool[Array, "integration n y x"], groups: Float[Array, ""]) -> Bool[Array, "integration n y x"]:
+    """True from each jump on, for so many groups more."""
+
+    def advance(since, now):
+        since = jnp.where(now, 0, since + 1)
+        return since, since <= groups
+
+    never = jnp.full(jumped[:, 0].shape, jnp.iinfo(jnp.int32).max // 2)
+    return jnp.moveaxis(jax.lax.scan(advance, never, jnp.moveaxis(jumped, 1, 0))[1], 0, 1)
 
 
 def _against_exposure(
@@ -139,9 +167,34 @@ def _against_exposure(
     params: JumpParams,
 ) -> tuple[Bool[Array, "integration n y x"], Float[Array, "y x"]]:
     """Hits, and the median difference of each pixel, over all integrations in hand."""
+    level = order.median(*(x.reshape(-1, *x.shape[2:]) for x in (difference, valid)))
+
+    def two_points():
+        return _two_point(difference, valid, level, noise_variance, state, params)
+
+    def clip():
+        return _sigma_clipped(difference, valid, state, params)
+
+    if params.only_use_ints:
+        return (clip if len(difference) >= params.minimum_sigclip_groups else two_points)(), level
+    groups = (~_without_pixels(state)).sum()
+    return jax.lax.cond(groups >= params.minimum_sigclip_groups, clip, two_points), level
+
+
+def _without_pixels(state: Ramps) -> Bool[Array, "integration group"]:
+    """Groups that no pixel has, as whole integrations lack them."""
+    return ((state.groupdq & flags.DO_NOT_USE) != 0).all((2, 3))
+
+
+def _two_point(
+    difference: Float[Array, "integration n y x"],
+    valid: Bool[Array, "integration n y x"],
+    level: Float[Array, "y x"],
+    noise_variance: Float[Array, "y x"],
+    state: Ramps,
+    params: JumpParams,
+) -> Bool[Array, "integration n y x"]:
     n = difference.shape[1]
-    pooled, pooled_valid = (x.reshape(-1, *x.shape[2:]) for x in (difference, valid))
-    level = order.median(pooled, pooled_valid)
     limits = two_point.Thresholds(
         params.rejection_threshold, params.four_group_rejection_threshold, params.three_group_rejection_threshold
     )
@@ -153,14 +206,30 @@ def _against_exposure(
         return two_point.iterative(difference, valid, noise_variance, limits)
 
     # groups that whole integrations lack do not count; padding is no integration
-    dead = ((state.groupdq & flags.DO_NOT_USE) != 0).all((2, 3))
+    dead = _without_pixels(state)
     lacking = jnp.where(dead.all(1), 0, dead.sum(1)).max()
     usable = n + 1 - lacking
     if n < params.min_diffs_single_pass:
         hit = one_by_one()
     else:
         hit = jax.lax.cond(usable - 1 >= params.min_diffs_single_pass, at_once, one_by_one)
-    return hit & (usable >= FEWEST_GROUPS), level
+    return hit & (usable >= FEWEST_GROUPS)
+
+
+def _sigma_clipped(
+    difference: Float[Array, "integration n y x"],
+    valid: Bool[Array, "integration n y x"],
+    state: Ramps,
+    params: JumpParams,
+) -> Bool[Array, "integration n y x"]:
+    """Outliers of each difference across the integrations, but none where a whole group would be lost to them."""
+    if params.only_use_ints:
+        hit = clipped.outliers(difference, valid, params.rejection_threshold, CLIP_ROUNDS)
+    else:
+        pooled = (x.reshape(-1, *x.shape[2:]) for x in (difference, valid))
+        hit = clipped.outliers(*pooled, params.rejection_threshold, CLIP_ROUNDS).reshape(valid.shape)
+    lost = hit | ((state.groupdq[:, 1:] & (flags.JUMP_DET | flags.DO_NOT_USE)) != 0)
+    return hit & ~(lost.all((2, 3), keepdims=True) & (state.groupdq[:, 1:] == 0))
 
 
 def _against_template(

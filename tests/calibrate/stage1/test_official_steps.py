@@ -17,6 +17,7 @@ from uptheramp.calibrate.references.saturation import Saturation
 from uptheramp.calibrate.references.superbias import Superbias
 from uptheramp.calibrate.stage1.charge_migration import ChargeMigrationParams, charge_migration
 from uptheramp.calibrate.stage1.firstframe import FirstframeParams, firstframe
+from uptheramp.calibrate.stage1.jump import JumpParams, JumpRefs, jump
 from uptheramp.calibrate.stage1.lastframe import lastframe
 from uptheramp.calibrate.stage1.linearity import LinearityRefs, linearity
 from uptheramp.calibrate.stage1.persistence import PersistenceParams, nothing_yet, persistence
@@ -46,7 +47,7 @@ def ramps(nints=3, ngroups=6, nframes=1, gap=0, seed=0, top=60000.0, zeroframe=F
     data[0, -1, 5, 5] = 0
     dq = np.zeros(data.shape, np.uint8)
     dq[1, 0, 4] = flags.DO_NOT_USE
-    dq[2, ngroups // 2, 6, 6] = flags.JUMP_DET
+    dq[-1, ngroups // 2, 6, 6] = flags.JUMP_DET
     readout = Readout(ngroups, nframes, gap, nframes, 1, 2, 1, (0, 0), (0, 0), "none", 0)
     first = every[:, 0].astype(np.float32) if zeroframe else None
     if zeroframe:
@@ -271,3 +272,86 @@ def test_ols_of_short_and_lost_ramps(suppress, nframes, ngroups):
     for name in ("var_rnoise", "var_poisson"):
         values = np.where(bad, 0, getattr(ours, name)), np.where(bad, 0, theirs[name])
         np.testing.assert_allclose(*values, rtol=2e-5, atol=1e-7, err_msg=name)
+
+
+def jump_data(state, params):
+    from stcal.jump.jump_class import JumpData
+    from stdatamodels.jwst.datamodels import dqflags
+
+    m = model(state)
+    shape = state.pixeldq.shape
+    read = np.full(shape, READ_DN * 2**0.5, np.float32)
+    work = JumpData(m, np.full(shape, GAIN, np.float32), read, dqflags.pixel)
+    p = params
+    limits = p.rejection_threshold, p.three_group_rejection_threshold, p.four_group_rejection_threshold
+    work.set_detection_settings(*limits, p.max_jump_to_flag_neighbors, p.min_jump_to_flag_neighbors, p.flag_4_neighbors)
+    after = [int(t // float(state.group_time_s)) for t in (p.after_jump_flag_time1, p.after_jump_flag_time2)]
+    work.set_after_jump(p.after_jump_flag_dn1, after[0], p.after_jump_flag_dn2, after[1])
+    work.min_diffs_single_pass = p.min_diffs_single_pass
+    work.set_sigma_clipping_info(3, p.minimum_sigclip_groups, p.only_use_ints)
+    work.max_cores = "none"
+    return work
+
+
+def hit_ramps(nints, ngroups, seed, brightness=400.0):
+    """Ramps with Poisson noise and hits of all sizes, and groups lost to saturation or flagged before."""
+    rng = np.random.default_rng(seed)
+    state = ramps(nints=nints, ngroups=ngroups, shape=(8, 9))
+    rate = brightness * rng.random((8, 9)) ** 2
+    light = rng.poisson(rate * GAIN, (nints, ngroups, 8, 9)).cumsum(1) / GAIN
+    data = light + rng.normal(0, READ_DN, light.shape)
+    for _ in range(nints * ngroups // 2):
+        i, g, y, x = (rng.integers(n) for n in data.shape)
+        data[i, g:, y, x] += 10 ** rng.uniform(1, 4)
+    dq = np.zeros(data.shape, np.uint8)
+    dq[0, ngroups // 2 :, 3, 3] = flags.SATURATED
+    dq[:, 0, 5, 5] = flags.DO_NOT_USE
+    dq[1, 1:2, 6, 2] = flags.DO_NOT_USE
+    dq[:, :, 7, 7] = flags.DO_NOT_USE
+    return eqx.tree_at(lambda s: (s.data, s.groupdq), state, (data.astype(np.float32), dq))
+
+
+AFTER = {
+    "after_jump_flag_dn1": 50.0,
+    "after_jump_flag_time1": 3 * FRAME_S,
+    "after_jump_flag_dn2": 800.0,
+    "after_jump_flag_time2": 6.5 * FRAME_S,
+}
+JUMP_CASES = {
+    "two-point, one by one": (4, 5, {}),
+    "two-point, at once": (2, 14, {}),
+    "two-point, three groups": (3, 3, {}),
+    "two-point, after jumps": (3, 13, AFTER),
+    "two-point, no neighbours": (3, 6, {"flag_4_neighbors": False}),
+    "sigma clip": (100, 5, {}),
+    "sigma clip, after jumps": (101, 6, {**AFTER, "rejection_threshold": 5.0}),
+    "sigma clip, two groups": (100, 3, {}),
+    "sigma clip across groups": (30, 5, {"only_use_ints": False}),
+    "too few groups for sigma clip": (19, 5, {"only_use_ints": False}),
+}
+
+
+@pytest.mark.parametrize("case", JUMP_CASES)
+def test_jump(case):
+    from stcal.jump.jump import detect_jumps_data
+
+    nints, ngroups, settings = JUMP_CASES[case]
+    params = JumpParams(**settings)
+    state = hit_ramps(nints, ngroups, seed=len(case))
+    theirs, _, _, _ = detect_jumps_data(jump_data(state, params))
+    shape = state.pixeldq.shape
+    gain = Gain(np.full(shape, GAIN, np.float32), np.float32(1))
+    refs = JumpRefs(gain, ReadNoise(np.full(shape, READ_DN * 2**0.5, np.float32)), None)
+    ours, _ = call(jump, state, refs, params)
+    assert ((theirs & flags.JUMP_DET) != 0).sum() > 3
+    np.testing.assert_array_equal(ours.groupdq, theirs)
+
+
+def test_a_group_that_sigma_clipping_would_lose_everywhere_is_kept():
+    state = hit_ramps(100, 4, seed=1)
+    state.data[7, 2:] += 3e5
+    state.groupdq[:] = 0
+    shape = state.pixeldq.shape
+    refs = JumpRefs(Gain(np.full(shape, GAIN, np.float32), np.float32(1)), ReadNoise(np.ones(shape, np.float32)), None)
+    ours, _ = call(jump, state, refs, JumpParams())
+    assert not (np.asarray(ours.groupdq)[7, 2] & flags.JUMP_DET).any()
