@@ -11,7 +11,7 @@ import numpy as np
 from uptheramp.calibrate.io.uncal import UncalWriter
 from uptheramp.simulate import truth
 from uptheramp.simulate.observation import Observation
-from uptheramp.simulate.ramps import clock
+from uptheramp.simulate.ramps import clock, foresight
 from uptheramp.simulate.ramps.render import Constants, build, draw_chunk
 
 CHUNK_SAMPLES = 20_000_000  # of the groups rendered at once: bounds memory at a few hundred MB
@@ -28,10 +28,12 @@ def write(
 ) -> list[Path]:
     """Write `<root>-segNNN_uncal.fits` and `truth/`; return the paths of the segments.
 
-    `progress(done, nints)` is called after each chunk. The data depend neither on the chunk nor on the segments.
+    Warns first where saturation leaves little. `progress(done, nints)` is called after each chunk. The data depend
+    neither on the chunk nor on the segments.
     """
     o, directory = observation, Path(directory)
     constants = build(o) if constants is None else constants
+    foresight.warn(o, constants)
     bounds = [*range(0, o.nints, integrations_per_segment or o.nints), o.nints]
     times = clock.int_times(o)
     refout = round(o.detector.bias_dn) if o.interleaved else None

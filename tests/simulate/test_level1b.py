@@ -5,7 +5,8 @@ from astropy.io import fits
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io import exposure
 from uptheramp.simulate import truth
-from uptheramp.simulate.ramps import clock, level1b
+from uptheramp.simulate.ramps import clock, foresight, level1b, render
+from uptheramp.simulate.scene.star import Star
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +69,11 @@ def test_the_truth_comes_back(written, everything_on):
 def test_what_is_no_truth_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="truth"):
         truth.load(tmp_path)
+
+
+def test_a_scene_that_saturates_everywhere_warns_before_it_renders(small, tmp_path):
+    bright = small(star=Star(3.0, 5485.0), nints=1, ngroups=2)
+    with pytest.warns(UserWarning, match="full before the second group"):
+        level1b.write(bright, tmp_path / "bright")
+    faint = small(nints=1, ngroups=2)
+    assert foresight.lost_share(faint, render.build(faint)) < 0.2
