@@ -18,3 +18,14 @@ class DifferenceTemplate(eqx.Module):
 
     data: Float[Array, "difference y x"]
     count: Float[Array, "difference y x"]
+
+
+class LinePredictor(eqx.Module):
+    """How the drift of each line follows from its side reference pixels and those of the other lines.
+
+    `pixel` are the weights of the side pixels in the mean of their line and side (sum 1, or 0 where none is usable),
+    `line` the weights of those means, all lines of one side before those of the other, in the level of each line.
+    """
+
+    pixel: Float[Array, "line pixel"]
+    line: Float[Array, "output line measured"]

@@ -6,43 +6,98 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.kernels import reference_pixels as kernel
+from uptheramp.calibrate.stage1 import side_kriging
+from uptheramp.calibrate.stage1.learned import LinePredictor
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
+SIDE_ESTIMATORS = ("median", "kriging")
+
+
+class RefpixRefs(eqx.Module):
+    """What refpix takes from the library; the predictor is learned on a sample of the exposure."""
+
+    line_predictor: LinePredictor | None
+
 
 class RefpixParams(eqx.Module):
-    """Names and defaults of the official step."""
+    """Names and defaults of the official step.
+
+    `side_estimator` says how the level of a line follows from the side reference pixels: "median", the running median
+    over `side_smoothing_length` lines (official), or "kriging", the best linear estimate for the drift and the noise
+    that a sample of the exposure shows. A median hands on the noise and the rounding of one pixel; the linear estimate
+    averages them, and gives back less than the whole level where the reference pixels are too noisy to know it.
+    """
 
     odd_even_columns: bool = eqx.field(static=True, default=True)
     use_side_ref_pixels: bool = eqx.field(static=True, default=True)
     side_smoothing_length: int = eqx.field(static=True, default=11)
     side_gain: float | jax.Array = 1.0
     siglimit: float | jax.Array = 3.0
+    side_estimator: str = eqx.field(static=True, default="median")
 
 
-@step(cite="jwst 3.0.0 refpix")
-def refpix(state: Ramps, refs: None, params: RefpixParams) -> tuple[Ramps, None]:
+def learn_predictor(sample: Ramps, refs: RefpixRefs, params: RefpixParams) -> LinePredictor | None:
+    """Learn from the sample how its side reference pixels tell the drift of the lines, if they are to be used so.
+
+    Raises
+    ------
+    InputError
+        If there is no such estimator.
+    """
+    if params.side_estimator not in SIDE_ESTIMATORS:
+        raise InputError(f"refpix.side_estimator={params.side_estimator}: expected {' or '.join(SIDE_ESTIMATORS)}")
+    r = sample.readout
+    if params.side_estimator != "kriging" or not _uses_sides(r, params):
+        return None
+    frames, dq = _in_read_order(sample)
+    usable = (dq & flags.DO_NOT_USE) == 0
+    slow, fast = frames.shape[-2:]
+    frames = _without_ends(frames, usable, r, params)
+    return side_kriging.learn(frames, usable, _slices(_sides(r), fast), _slices(_ends(r), slow), r.outputs)
+
+
+@step(cite="jwst 3.0.0 refpix; Cressie 1993 section 3.2", learned="line_predictor", learn=learn_predictor)
+def refpix(state: Ramps, refs: RefpixRefs, params: RefpixParams) -> tuple[Ramps, None]:
     """Subtract the level of the reference pixels from every group, as the window's `reference_correction` says.
 
     `amplifiers` with four outputs: clipped mean by amplifier and column parity of the lines at the ends of the slow
-    axis, then the running median of the columns at its sides. One output: one clipped mean by parity of all reference
-    pixels. `edge_rows`: the same, with dark lines at the ends in their place. `none`: nothing.
+    axis, then what the columns at its sides say of the drift from line to line. One output: one clipped mean by parity
+    of all reference pixels. `edge_rows`: the same, with dark lines at the ends in their place. `none`: nothing.
     """
     r = state.readout
     if r.reference_correction == "none":
         return state, None
-    turned = abs(r.fast_axis) == 2  # the read-out order puts the fast axis last
-    frames = jnp.swapaxes(state.data, -1, -2) if turned else state.data
-    dq = state.pixeldq.T if turned else state.pixeldq
+    frames, dq = _in_read_order(state)
     usable = (dq & flags.DO_NOT_USE) == 0
     if r.outputs > 1:
-        frames = _by_amplifier(frames, usable, r, params)
+        frames = _without_ends(frames, usable, r, params)
+        if _uses_sides(r, params):
+            frames = frames - params.side_gain * _side_level(frames, usable, r, params, refs.line_predictor)
     else:
         frames = _by_parity(frames, usable & _reference(dq, r), params)
-    data = jnp.swapaxes(frames, -1, -2) if turned else frames
+    data = jnp.swapaxes(frames, -1, -2) if _turned(r) else frames
     return eqx.tree_at(lambda s: s.data, state, data), None
+
+
+def _turned(r: Readout) -> bool:
+    """Whether the read-out order, which puts the fast axis last, is not that of the image."""
+    return abs(r.fast_axis) == 2
+
+
+def _in_read_order(state: Ramps) -> tuple[Float[Array, "integration group slow fast"], Array]:
+    """Pixels and their flags, the fast axis last."""
+    if _turned(state.readout):
+        return jnp.swapaxes(state.data, -1, -2), state.pixeldq.T
+    return state.data, state.pixeldq
+
+
+def _uses_sides(r: Readout, params: RefpixParams) -> bool:
+    exist = r.reference_correction == "amplifiers" and r.outputs > 1 and sum(_sides(r)) > 0
+    return exist and params.use_side_ref_pixels
 
 
 def _ends(r: Readout) -> tuple[int, int]:
@@ -70,32 +125,39 @@ def _by_parity(
     return frames - jnp.where(exists, level, 0)[..., None, :]
 
 
-def _by_amplifier(
+def _without_ends(
     frames: Float[Array, "integration group slow fast"],
     usable: Bool[Array, "slow fast"],
     r: Readout,
     params: RefpixParams,
 ) -> Float[Array, "integration group slow fast"]:
+    """Subtract the level of the reference lines at the ends, by amplifier and column parity."""
     parities = 2 if params.odd_even_columns else 1
-    slow, fast = frames.shape[-2:]
-    first, last = _ends(r)
     ends = [
         kernel.column_levels(frames[..., rows, :], usable[rows], r.outputs, parities, params.siglimit)
-        for rows, width in ((slice(0, first), first), (slice(slow - last, slow), last))
-        if width
+        for rows in _slices(_ends(r), frames.shape[-2])
     ]
-    if ends:
-        level, _ = kernel.average_where(ends)
-        frames = frames - level[..., None, :]
-    first, last = _sides(r)
-    if not params.use_side_ref_pixels or first + last == 0:
-        return frames
+    return frames - kernel.average_where(ends)[0][..., None, :] if ends else frames
+
+
+def _side_level(
+    frames: Float[Array, "integration group slow fast"],
+    usable: Bool[Array, "slow fast"],
+    r: Readout,
+    params: RefpixParams,
+    predictor: LinePredictor | None,
+) -> Float[Array, "integration group slow #fast"]:
+    """Level of each line, by the running median where no predictor was learned."""
+    sides = _slices(_sides(r), frames.shape[-1])
+    if predictor is not None:
+        return side_kriging.level(frames, predictor, sides)
     at_edge = tuple(width > 0 for width in _ends(r))
     length = params.side_smoothing_length // 2 * 2 + 1
-    sides = [
-        kernel.smoothed_side(frames[..., columns], usable[:, columns], length, at_edge)
-        for columns, width in ((slice(0, first), first), (slice(fast - last, fast), last))
-        if width
-    ]
-    level, _ = kernel.average_where(sides)
-    return frames - params.side_gain * level[..., None]
+    levels = [kernel.smoothed_side(frames[..., side], usable[:, side], length, at_edge) for side in sides]
+    return kernel.average_where(levels)[0][..., None]
+
+
+def _slices(widths: tuple[int, int], length: int) -> list[slice]:
+    """Where reference lines stand at either end of an axis, without the end that has none."""
+    first, last = widths
+    return [where for where, width in ((slice(0, first), first), (slice(length - last, length), last)) if width]

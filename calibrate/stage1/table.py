@@ -19,7 +19,7 @@ from uptheramp.calibrate.stage1.lastframe import lastframe
 from uptheramp.calibrate.stage1.linearity import linearity
 from uptheramp.calibrate.stage1.persistence import persistence
 from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, ramp_fit
-from uptheramp.calibrate.stage1.refpix import refpix
+from uptheramp.calibrate.stage1.refpix import RefpixParams, refpix
 from uptheramp.calibrate.stage1.reset import reset
 from uptheramp.calibrate.stage1.rscd import rscd
 from uptheramp.calibrate.stage1.saturation import saturation
@@ -59,6 +59,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         # 5 instead of 4: the noise model knows nothing of 1/f, and against a template there is no slack to hide it
         "jump": JumpParams(rejection_threshold=5.0, expectation="template"),
         "ramp_fit": RampFitParams(algorithm="GLS"),
+        # the running median puts the noise of single reference pixels into whole lines
+        "refpix": RefpixParams(side_estimator="kriging"),
     },
     "jwst_3_0": _OFFICIAL,
     "jwst_2021": _OFFICIAL,

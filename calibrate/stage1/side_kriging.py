@@ -1,0 +1,105 @@
+"""The drift of each line from side reference pixels, by the best linear estimate.
+
+After the ends were subtracted, the level of line r in output o is x_o(r) = A [c(r) + i_o(r)]: c is shared by all
+outputs and i_o each output's own, stationary along the slow axis; A subtracts the mean over the reference lines of the
+ends. One side sees the first output, the other the last one, each by the mean m of its pixels, with noise N:
+
+    level_o = <x_o m^T> (<m m^T> + N)^-1 m.
+
+The inner outputs, which no side sees, get only what all share. c and i come from the structure functions of a sample
+(across the sides, where noise has no part, and within them), N from the scatter within a line.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from uptheramp.calibrate.kernels import line_levels as kernel
+from uptheramp.calibrate.stage1.learned import LinePredictor
+
+FREE = 1e4  # variance of a level common to all lines, in terms of the drift's: as good as unknown
+
+
+def learn(
+    frames: Float[Array, "integration group slow fast"],
+    usable: Bool[Array, "slow fast"],
+    sides: list[slice],
+    ends: list[slice],
+    outputs: int,
+) -> LinePredictor:
+    """Measure drift and noise on a sample whose ends were subtracted; return the estimator that they ask for.
+
+    Levels that never change in the sample (errors of the superbias) are no drift. Bad pixels are decided here, once.
+    """
+    slow = frames.shape[-2]
+    pixel, noise, means = [], [], []
+    for side in sides:
+        values = frames[..., side].reshape(-1, slow, side.stop - side.start).astype(jnp.float64)
+        deviation = values - values.mean(0)
+        good, variance = kernel.noise(deviation, usable[:, side])
+        count = good.sum(-1)
+        share = good / jnp.maximum(count, 1)[:, None]
+        pixel.append(share)
+        noise.append(jnp.where(count > 0, variance / jnp.maximum(count, 1), jnp.inf))
+        means.append((deviation * share).sum(-1))
+    seen = [0 if side.start == 0 else outputs - 1 for side in sides]
+    reference = sum(jnp.zeros(slow).at[rows].set(1 / (rows.stop - rows.start)) for rows in ends) / max(len(ends), 1)
+    line = weights(*drift(means, noise), noise, reference * jnp.ones(slow), seen, outputs)
+    return LinePredictor(jnp.concatenate(pixel, -1).astype(frames.dtype), line.astype(frames.dtype))
+
+
+def drift(
+    means: list[Float[Array, "frame line"]], noise: list[Float[Array, "line"]]
+) -> tuple[Float[Array, "line line"], Float[Array, "line line"]]:
+    """Covariance of what all outputs share and of what each has of its own; with one side all counts as shared."""
+    frames, slow = means[0].shape
+    shape = kernel.shapes(slow)
+    known = [jnp.isfinite(n) for n in noise]
+    quiet = [jnp.where(k, n, 0) for k, n in zip(known, noise, strict=True)]
+
+    def fit(measured, first, second):
+        return jnp.einsum("j,jrs->rs", kernel.fitted(measured, shape, first[:, None] & second[None, :]), shape)
+
+    def across(a, b):
+        return kernel.structure(a.T @ b / max(frames - 1, 1))
+
+    within = sum(across(m, m) - (n[:, None] + n[None, :]) for m, n in zip(means, quiet, strict=True)) / len(means)
+    if len(means) == 1:
+        common = fit(within, known[0], known[0])
+        return common, jnp.zeros_like(common)
+    both = known[0] & known[1]
+    common = fit(across(*means), both, both)
+    return common, fit(within - kernel.structure(common), both, both)
+
+
+def weights(
+    common: Float[Array, "line line"],
+    own: Float[Array, "line line"],
+    noise: list[Float[Array, "line"]],
+    reference: Float[Array, "line"],
+    seen: list[int],
+    outputs: int,
+) -> Float[Array, "output line measured"]:
+    """Weights of the means of the sides in the level of each line and output.
+
+    `reference` is the weight of each line in the level that the subtraction of the ends took (0: nothing was), `seen`
+    the output that each side sees. Where no ends were subtracted an offset of all lines is no drift: it passes whole.
+    """
+    left = jnp.eye(len(reference)) - reference[None, :]
+    common = common + FREE * jnp.diagonal(common + own).mean()
+    common, own = left @ common @ left.T, left @ own @ left.T
+    target = jnp.stack([jnp.concatenate([common + own * (o == s) for s in seen], -1) for o in range(outputs)])
+    measured = jnp.concatenate([target[s] for s in seen])
+    return kernel.predictor(target, measured, jnp.concatenate(noise))
+
+
+def level(
+    frames: Float[Array, "*any slow fast"], predictor: LinePredictor, sides: list[slice]
+) -> Float[Array, "*any slow fast"]:
+    """Level of each line and output, spread over the pixels of the output."""
+    means, start = [], 0
+    for side in sides:
+        share = predictor.pixel[:, start : start + side.stop - side.start]
+        start += side.stop - side.start
+        means.append((jnp.where(share > 0, frames[..., side], 0) * share).sum(-1))
+    of_output = jnp.einsum("ors,...s->...ro", predictor.line, jnp.concatenate(means, -1))
+    return jnp.repeat(of_output, frames.shape[-1] // predictor.line.shape[0], axis=-1)
