@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 SHORTEST, RATIO = 0.5, 4.0  # correlation lengths: half a line and powers of four up to the window
 ROUNDS = 500  # of the multiplicative updates: weights settle to a per cent after some tens
 NOISY = 3.0  # times the typical variance: beyond, a pixel is bad
+DOUBT = 2.0  # standard errors: what a sample shows of a drift is believed by 1 - (DOUBT errors / drift)^2
 
 
 def shapes(lines: int) -> Float[np.ndarray, "length line line"]:
@@ -25,41 +26,46 @@ def shapes(lines: int) -> Float[np.ndarray, "length line line"]:
 
 def noise(
     deviation: Float[Array, "frame line pixel"], usable: Bool[Array, "line pixel"]
-) -> tuple[Bool[Array, "line pixel"], Float[Array, ""]]:
-    """Which pixels are good, and the variance of the noise of each that it does not share with its line.
+) -> tuple[Bool[Array, "line pixel"], Float[Array, "frame"]]:
+    """Which pixels are good, and in each frame the variance of the noise that a pixel does not share with its line.
 
-    `deviation` is from the mean over the frames. Good is a usable pixel whose mean square distance from the median of
-    its line is below NOISY times the typical one. The variance is sum (d - m)^2 / (F - 1) / sum (n - 1), over frames,
-    lines and the n good pixels of a line with mean m.
+    `deviation` is from the mean over the F frames. Good is a usable pixel whose mean square distance from the median of
+    its line is below NOISY times the typical one. The variance is sum (d - m)^2 / sum (n - 1) F / (F - 1), over lines
+    and the n good pixels of a line with mean m; infinite where no line has two.
     """
     frames = deviation.shape[0]
     middle = jnp.nanmedian(jnp.where(usable, deviation, jnp.nan), axis=-1, keepdims=True)
     distance = jnp.where(usable, ((deviation - middle) ** 2).mean(0), jnp.nan)
     good = usable & (distance <= NOISY * jnp.nanmedian(distance))
-    d = jnp.where(good, deviation, 0)
     count = good.sum(-1, keepdims=True)
-    apart = jnp.where(good, d - d.sum(-1, keepdims=True) / jnp.maximum(count, 1), 0)
+    mean = jnp.where(good, deviation, 0).sum(-1, keepdims=True) / jnp.maximum(count, 1)
+    squares = (jnp.where(good, deviation - mean, 0) ** 2).sum((1, 2))
     freedom = jnp.maximum(count - 1, 0).sum() * (frames - 1)
-    return good, jnp.where(freedom > 0, (apart**2).sum() / jnp.maximum(freedom, 1), jnp.inf)
+    return good, jnp.where(freedom > 0, squares * frames / jnp.maximum(freedom, 1), jnp.inf)
 
 
-def structure(covariance: Float[Array, "line line"]) -> Float[Array, "line line"]:
-    """<(a_r - a_r')(b_r - b_r')> from <a_r b_r'>: free of whatever all lines share."""
-    own = jnp.diagonal(covariance)
-    return own[:, None] + own[None, :] - covariance - covariance.T
+def structure(
+    first: Float[Array, "frame line"], second: Float[Array, "frame line"], basis: Float[Array, "length line line"]
+) -> Float[Array, "frame length"]:
+    """Sum over pairs of lines of basis (a_r - a_s)(b_r - b_s): free of whatever all lines share."""
+    own = jnp.einsum("fr,jr,fr->fj", first, basis.sum(-1), second)
+    return 2 * (own - jnp.einsum("fr,jrs,fs->fj", first, basis, second))
 
 
-def fitted(
-    measured: Float[Array, "line line"], shape: Float[Array, "length line line"], counts: Float[Array, "line line"]
-) -> Float[Array, "length"]:
-    """Variances of the exponentials, none negative, whose structure comes nearest to the measured one.
+def fitted(measured: Float[Array, "frame length"], basis: Float[Array, "length line line"]) -> Float[Array, "length"]:
+    """Variances of the exponentials, none negative, whose structure basis / 2 comes nearest to the measured one.
 
-    Least squares over pairs of lines that count, by multiplicative updates (Lee & Seung 2001).
+    Least squares over pairs of lines, by multiplicative updates (Lee & Seung 2001). What a sample shows is shrunk by
+    its doubt, so that pixels too noisy to show a drift are not used to correct one.
     """
-    basis = 2 * (1 - shape)
-    target = jnp.maximum(jnp.einsum("jrs,rs->j", basis, counts * measured), 0)
-    normal = jnp.einsum("jrs,krs->jk", basis, counts * basis)
-    start = jnp.full(len(shape), target.sum() / jnp.maximum(normal.sum(), 1e-30))
+    frames = measured.shape[0]
+    mean = measured.mean(0) * frames / max(frames - 1, 1)
+    whole = measured.sum(-1)
+    error = whole.std() / max(frames - 1, 1) ** 0.5
+    believed = jnp.where(mean.sum() > 0, 1 - (DOUBT * error / jnp.where(mean.sum() > 0, mean.sum(), 1)) ** 2, 0)
+    target = jnp.maximum(believed, 0) * jnp.maximum(mean, 0)
+    normal = jnp.einsum("jrs,krs->jk", basis, basis)
+    start = jnp.full(len(basis), target.sum() / jnp.maximum(normal.sum(), 1e-30))
     return jax.lax.fori_loop(0, ROUNDS, lambda _, w: w * target / jnp.maximum(normal @ w, 1e-30), start)
 
 
@@ -70,11 +76,8 @@ def predictor(
 ) -> Float[Array, "*any line measured"]:
     """Weights W = C_t (C + N)^-1 of the best linear estimate; measurements of infinite noise get no weight."""
     known = jnp.isfinite(noise)
-    both = known[:, None] & known[None, :]
-    system = jnp.where(both, covariance, 0) + jnp.diag(jnp.where(known, noise, 1))
-    # the diagonal is raised by rounding's worth, so that noiseless pixels leave a system that can be solved
-    system = system + 1e-10 * jnp.diag(jnp.diagonal(system))
+    system = jnp.where(known[:, None] & known, covariance, 0) + jnp.diag(jnp.where(known, noise, 1))
+    # raised by rounding's worth, so that noiseless pixels leave a system that can be solved
+    system = system + jnp.diag(1e-10 * jnp.diagonal(system) + 1e-30)
     wanted = jnp.where(known, target, 0)
-    return jnp.moveaxis(jnp.linalg.solve(system, jnp.moveaxis(wanted, -1, 0).reshape(len(noise), -1)), 0, -1).reshape(
-        wanted.shape
-    )
+    return jnp.linalg.solve(system, wanted.reshape(-1, len(noise)).T).T.reshape(wanted.shape)

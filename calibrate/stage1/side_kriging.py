@@ -37,38 +37,36 @@ def learn(
         deviation = values - values.mean(0)
         good, variance = kernel.noise(deviation, usable[:, side])
         count = good.sum(-1)
-        share = good / jnp.maximum(count, 1)[:, None]
-        pixel.append(share)
-        noise.append(jnp.where(count > 0, variance / jnp.maximum(count, 1), jnp.inf))
-        means.append((deviation * share).sum(-1))
+        pixel.append(good / jnp.maximum(count, 1)[:, None])
+        noise.append(jnp.where(count > 0, variance[:, None] / jnp.maximum(count, 1), jnp.inf))
+        means.append(_mean(deviation, pixel[-1]))
     seen = [0 if side.start == 0 else outputs - 1 for side in sides]
     reference = sum(jnp.zeros(slow).at[rows].set(1 / (rows.stop - rows.start)) for rows in ends) / max(len(ends), 1)
-    line = weights(*drift(means, noise), noise, reference * jnp.ones(slow), seen, outputs)
+    line = weights(*drift(means, noise), [n.mean(0) for n in noise], reference * jnp.ones(slow), seen, outputs)
     return LinePredictor(jnp.concatenate(pixel, -1).astype(frames.dtype), line.astype(frames.dtype))
 
 
+def _mean(values: Float[Array, "*any line pixel"], share: Float[Array, "line pixel"]) -> Float[Array, "*any line"]:
+    return (jnp.where(share > 0, values, 0) * share).sum(-1)
+
+
 def drift(
-    means: list[Float[Array, "frame line"]], noise: list[Float[Array, "line"]]
+    means: list[Float[Array, "frame line"]], noise: list[Float[Array, "frame line"]]
 ) -> tuple[Float[Array, "line line"], Float[Array, "line line"]]:
     """Covariance of what all outputs share and of what each has of its own; with one side all counts as shared."""
-    frames, slow = means[0].shape
-    shape = kernel.shapes(slow)
-    known = [jnp.isfinite(n) for n in noise]
-    quiet = [jnp.where(k, n, 0) for k, n in zip(known, noise, strict=True)]
+    shape = kernel.shapes(means[0].shape[-1])
+    known = jnp.all(jnp.stack([jnp.isfinite(n).all(0) for n in noise]), 0)
+    basis = 2 * (1 - shape) * (known[:, None] & known)
 
-    def fit(measured, first, second):
-        return jnp.einsum("j,jrs->rs", kernel.fitted(measured, shape, first[:, None] & second[None, :]), shape)
+    def within(m: Float[Array, "frame line"], n: Float[Array, "frame line"]) -> Float[Array, "frame length"]:
+        return kernel.structure(m, m, basis) - 2 * jnp.where(known, n, 0) @ basis.sum(-1).T
 
-    def across(a, b):
-        return kernel.structure(a.T @ b / max(frames - 1, 1))
+    def covariance(measured: Float[Array, "frame length"]) -> Float[Array, "line line"]:
+        return jnp.einsum("j,jrs->rs", kernel.fitted(measured, basis), shape)
 
-    within = sum(across(m, m) - (n[:, None] + n[None, :]) for m, n in zip(means, quiet, strict=True)) / len(means)
-    if len(means) == 1:
-        common = fit(within, known[0], known[0])
-        return common, jnp.zeros_like(common)
-    both = known[0] & known[1]
-    common = fit(across(*means), both, both)
-    return common, fit(within - kernel.structure(common), both, both)
+    inside = sum(within(m, n) for m, n in zip(means, noise, strict=True)) / len(means)
+    across = kernel.structure(means[0], means[-1], basis) if len(means) > 1 else inside
+    return covariance(across), covariance(inside - across)
 
 
 def weights(
@@ -98,8 +96,8 @@ def level(
     """Level of each line and output, spread over the pixels of the output."""
     means, start = [], 0
     for side in sides:
-        share = predictor.pixel[:, start : start + side.stop - side.start]
-        start += side.stop - side.start
-        means.append((jnp.where(share > 0, frames[..., side], 0) * share).sum(-1))
+        stop = start + side.stop - side.start
+        means.append(_mean(frames[..., side], predictor.pixel[:, start:stop]))
+        start = stop
     of_output = jnp.einsum("ors,...s->...ro", predictor.line, jnp.concatenate(means, -1))
     return jnp.repeat(of_output, frames.shape[-1] // predictor.line.shape[0], axis=-1)

@@ -36,7 +36,7 @@ def is_new(step, table, family):
 
 NEW = {
     ("jwst_3_0", "mid_ir"): ("firstframe", "lastframe", "reset", "rscd"),
-    ("recommended", "near_ir"): ("jump", "ramp_fit"),
+    ("recommended", "near_ir"): ("refpix", "jump", "ramp_fit"),
 }
 
 
