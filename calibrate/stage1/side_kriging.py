@@ -99,5 +99,7 @@ def level(
         stop = start + side.stop - side.start
         means.append(_mean(frames[..., side], predictor.pixel[:, start:stop]))
         start = stop
-    of_output = jnp.einsum("ors,...s->...ro", predictor.line, jnp.concatenate(means, -1))
+    # summed in float64: in float32 the order of the sum, so the size of the chunk, would show
+    line, measured = predictor.line.astype(jnp.float64), jnp.concatenate(means, -1).astype(jnp.float64)
+    of_output = jnp.einsum("ors,...s->...ro", line, measured).astype(frames.dtype)
     return jnp.repeat(of_output, frames.shape[-1] // predictor.line.shape[0], axis=-1)
