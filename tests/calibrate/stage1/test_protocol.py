@@ -134,7 +134,8 @@ def test_chunks_equal_whole(exposure, family):
     parts = [compiled(steps, cut(part), library, params)[0] for part in (slice(0, 2), slice(2, 4))]
     for name in ("data", "var_poisson", "var_rnoise", "dq"):
         joined = np.concatenate([np.asarray(getattr(p, name)) for p in parts])
-        np.testing.assert_allclose(joined, np.asarray(getattr(whole, name)), rtol=2e-5, err_msg=name)
+        # a rate near zero is what is left of differences of 100 DN: 1e-6 is far below their float32 rounding
+        np.testing.assert_allclose(joined, np.asarray(getattr(whole, name)), rtol=2e-5, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize(("table", "family"), FAMILIES)
