@@ -1,7 +1,7 @@
 """What an effect is.
 
 `mean` is what the effect does on average (differentiable, no keys), `draw` one realisation of it, `covariance` what it
-adds to the covariance of neighbouring frame differences. `absent` is what happens when the effect is switched off.
+adds to the covariance of two reads of a pixel. `absent` is what happens when the effect is switched off.
 One model so serves three uses: the noise-free twin, the random exposure, the limits.
 
 Random keys are folded from the name of the effect, the integration's number in the exposure and the frame, never
@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 if TYPE_CHECKING:
+    from uptheramp.calibrate.instruments.core import Detector
     from uptheramp.simulate.detector.maps import Maps
     from uptheramp.simulate.observation import Observation
 
@@ -51,6 +52,10 @@ class Effect:
     remembers: bool = False
     settings: type | None = None
 
+    def exists(self, detector: "Detector") -> bool:
+        """Whether the detector has the effect: not if its table could hold a block of that name and does not."""
+        return getattr(detector, self.name, self) is not None
+
     def constants(self, observation: "Observation", maps: "Maps", rng: np.random.Generator) -> Any:
         """Return what this effect alone needs, made in numpy; `rng` belongs to the sensor and to this effect."""
         return None
@@ -71,9 +76,14 @@ class Effect:
         """One realisation and its truth; the mean for effects that are not random."""
         return self.mean(state, refs, params), {}
 
-    def covariance(self, state: Any, refs: Any, params: Any) -> tuple[Float[Array, "..."], Float[Array, "..."]] | None:
-        """Variance of the frame differences and covariance of adjoining ones, in the state's unit squared, or None."""
-        return None
+    def covariance(
+        self, state: Any, refs: Any, params: Any, i: Int[Array, ""], j: Int[Array, ""]
+    ) -> Float[Array, "y x"] | float:
+        """Return the covariance that is added to reads i and j of each pixel, in the unit of the state after, squared.
+
+        `state` is the mean before the effect.
+        """
+        return 0.0
 
 
 def key_of(base: Key[Array, ""], name: str, integration: Int[Array, ""]) -> Key[Array, ""]:

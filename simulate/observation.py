@@ -185,7 +185,7 @@ def observe(
     Parameters
     ----------
     effects
-        Names of the effects that are on; None for all that are on by default.
+        Names of the effects that are on, as far as the detector has them; None for all that are on by default.
     settings
         Knobs by the name of the effect: an instance of its `settings` class; the defaults where there is none.
     compression
@@ -211,10 +211,11 @@ def observe(
         raise InputError(f"unknown effects: {', '.join(unknown)}; known: {', '.join(chain.EFFECTS)}")
     if background_scale < 0 or (compression is not None and compression <= 0):
         raise InputError("background_scale must not be negative, compression must be positive")
+    chip = lookup.detector(instrument, mode.detector)
     out = Observation(
         instrument=instrument,
         mode=placed,
-        detector=lookup.detector(instrument, mode.detector),
+        detector=chip,
         subarray=window,
         pattern=read,
         ngroups=ngroups,
@@ -223,7 +224,7 @@ def observe(
         star=star,
         planet=planet,
         background_scale=background_scale,
-        effects=on,
+        effects=tuple(name for name in on if chain.EFFECTS[name].exists(chip)),
         companions=companions,
         spots=spots,
         variability=variability,

@@ -57,8 +57,72 @@ class CosmicRays(Sourced):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Telegraph(Sourced):
+    """Pixels whose level jumps between two values."""
+
+    fraction: float  # of all pixels
+    amplitude_e: float  # median distance of the two levels
+    amplitude_scatter: float  # log-normal, between pixels
+    dwell_s: tuple[float, float]  # shortest and longest mean stay in a level, log-uniform between
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inl(Sourced):
+    """Integral non-linearity of the converter: a sinusoid in the raw number."""
+
+    amplitude_dn: float
+    period_dn: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetAnomaly(Sourced):
+    """Additive transient after the reset, exponential in the read number."""
+
+    first_dn: float  # at the first read of the first integration
+    later_dn: float  # the same, of all later integrations
+    pixel_scatter: float  # relative
+    decay_reads: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rscd(Sourced):
+    """Reset switch charge decay: what the integration before leaves, see simulate/detector/rscd.py."""
+
+    scale: tuple[float, float]  # of even and odd detector rows (0-based)
+    power: float
+    turnover_dn: float
+    crossover_dn: float
+    decay_reads: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastFrame(Sourced):
+    """Level of the last read of an integration, which is taken with the clocking of the reset."""
+
+    offset_dn: tuple[float, float]  # of even and odd detector rows (0-based)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emi(Sourced):
+    """Tones on every number read: amplitude * sin 2 pi (frequency * time + phase)."""
+
+    frequency_hz: tuple[float, ...]
+    amplitude_dn: tuple[float, ...]
+    phase_turns: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseDrift(Sourced):
+    """Loss of rate A(s) exp(-t / tau(s)) after light comes on; s in DN/s between `valid_dn_per_s`."""
+
+    amplitude: tuple[float, float, float]  # A = sum c_n s^n, DN/s
+    decay: tuple[float, float, float]  # tau = c_0 exp(-c_1 s) + c_2, s
+    valid_dn_per_s: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Detector(Sourced):
-    """One sensor chip: axes, electronics, noise."""
+    """One sensor chip: axes, electronics, noise. Optional blocks carry the name of the effect they describe."""
 
     name: str
     kind: str  # H2RG | SiAs
@@ -80,6 +144,13 @@ class Detector(Sourced):
     nonlinearity: Nonlinearity
     one_over_f: OneOverF
     cosmic_rays: CosmicRays
+    telegraph: Telegraph | None = None
+    inl: Inl | None = None
+    reset_anomaly: ResetAnomaly | None = None
+    rscd: Rscd | None = None
+    last_frame: LastFrame | None = None
+    emi: Emi | None = None
+    response_drift: ResponseDrift | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

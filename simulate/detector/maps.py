@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate.instruments.core import Detector, Readout
-from uptheramp.simulate.detector import nonlinearity, reset_anomaly
+from uptheramp.simulate.detector import nonlinearity
 
 GAIN_SCATTER = 0.005  # between outputs; guess
 DARK_SCATTER = 0.2  # pixel to pixel, log-normal; guess
@@ -26,7 +26,6 @@ class Maps(eqx.Module):
     well_e: Float[Array, ""]
     deficit_scale: Float[Array, "y x"]
     charge_physics: nonlinearity.Physics
-    anomaly_dn: Float[Array, "y x"]
     ipc_alpha: Float[Array, "2"]
     light: Float[Array, "y x"]  # 1 for pixels that see light, 0 for reference pixels
     hot: Bool[Array, "y x"]
@@ -75,7 +74,6 @@ def draw(detector: Detector, shape: tuple[int, int], readout: Readout, interleav
         "ktc_e": np.asarray(detector.ktc_e),
         "well_e": np.asarray(detector.full_well_e),
         "deficit_scale": np.maximum(1 + detector.nonlinearity.pixel_scatter * normal(), 0.0),
-        "anomaly_dn": np.where(reference, 0.0, reset_anomaly.amplitude(detector, normal())),
         "ipc_alpha": np.asarray(detector.ipc_alpha),
         "light": np.where(reference, 0.0, 1.0),
     }

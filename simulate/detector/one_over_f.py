@@ -26,6 +26,13 @@ BLOCK = 128  # most samples drawn at once
 
 
 @dataclass(frozen=True)
+class OneOverFSettings:
+    """Factor on the table's amplitudes."""
+
+    amplitude: float = 1.0
+
+
+@dataclass(frozen=True)
 class Layout:
     """How the samples of a frame follow each other in time, in clocks; static."""
 
@@ -50,6 +57,7 @@ class Pink(eqx.Module):
     """Constants of the sampler; K poles, unit amplitude, `amplitude_e` scales each stream."""
 
     amplitude_e: Float[Array, "stream"]
+    rate_per_s: Float[Array, "pole"]
     inside: Float[Array, "joint joint"]  # factor of a block followed at once by another
     last: Float[Array, "joint joint"]  # factor of the last block of a line, overhead included
     powers: Float[Array, "block pole"]  # how a state at the start of a block shows in its samples
@@ -125,6 +133,7 @@ def pink(detector: Detector, readout: Readout, plan: Layout) -> Pink:
     spans = np.array([plan.block, last, plan.tail, plan.reset_clocks])
     return Pink(
         amplitude_e=np.array([amplitude[s] for s in plan.streams], np.float32),
+        rate_per_s=rate,
         inside=factor(rate, variance, plan.block, plan.block).astype(np.float32),
         last=factor(rate, variance, plan.block, last).astype(np.float32),
         powers=np.exp(-rate * np.arange(1, plan.block + 1)[:, None] * CLOCK_S).astype(np.float32),
@@ -197,13 +206,15 @@ class OneOverF(Effect):
 
     name = "one_over_f"
     random = True
+    settings = OneOverFSettings
 
     def constants(self, observation, maps, rng) -> Pink:
         """Return the sampler for the window and its clock."""
         o = observation
         frame = round(o.subarray.frame_time_s / CLOCK_S)
         clocks = o.subarray.row_overhead_clocks, frame, frame * o.pattern.reset_frames
-        return pink(o.detector, o.readout, layout(o.detector, o.readout, o.shape, clocks))
+        made = pink(o.detector, o.readout, layout(o.detector, o.readout, o.shape, clocks))
+        return replace(made, amplitude_e=made.amplitude_e * np.float32(o.settings_of(self.name).amplitude))
 
     def start(self, key, own: Pink) -> Float[Array, "stream pole"]:
         """Return states drawn from the stationary law."""
@@ -228,6 +239,15 @@ class OneOverF(Effect):
         states = wait(jax.random.fold_in(key, frames), states, pink, 3)
         memory = state.memory | {"one_over_f": states}
         return replace(state, dn=state.dn + params.mirror * images / refs.gain, memory=memory), {}
+
+    def covariance(self, state: Frames, refs, params, i, j):
+        """Return sum over the streams a pixel sees and the poles, A^2 v exp(-rate |t_i - t_j|) / gain^2, DN^2."""
+        pink = params.own
+        # a pixel sees each kind of stream once: one of the independent ones, its own output's
+        seen = [n for n, name in enumerate(pink.layout.streams) if name not in pink.layout.streams[:n]]
+        power = (pink.amplitude_e[np.array(seen, int)] ** 2).sum()
+        span = jnp.abs(i - j) * params.frame_time_s
+        return power * (pink.deviation**2 * jnp.exp(-pink.rate_per_s * span)).sum() / refs.gain**2
 
 
 def _common(detector: Detector, readout: Readout) -> float:

@@ -77,7 +77,6 @@ class Poisson(Effect):
         frames = frame_keys(key, electrons.shape[0]), electrons
         return Charge(jax.lax.scan(read, jnp.zeros_like(electrons[0]), frames)[1], state.integration, state.memory), {}
 
-    def covariance(self, state: Illumination, refs, params):
-        """Variance of a frame difference: its electrons; neighbours share none."""
-        variance = state.rate * params.frame_time_s.astype(state.rate.dtype)
-        return variance, jnp.zeros_like(variance)
+    def covariance(self, state: Illumination, refs, params, i, j):
+        """Return the electrons that both reads hold: the charge at the earlier one, e-^2."""
+        return self.mean(state, refs, params).electrons[jnp.minimum(i, j)]

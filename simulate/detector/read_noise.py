@@ -19,7 +19,6 @@ class ReadNoise(Effect):
         noise = params.mirror * normals(key, state.dn.shape) * (refs.read_noise_e / refs.gain)
         return replace(state, dn=state.dn + noise), {}
 
-    def covariance(self, state: Frames, refs, params):
-        """Two reads a difference: variance 2 sigma^2, adjoining differences share one read: -sigma^2 (DN^2)."""
-        variance = jnp.broadcast_to((refs.read_noise_e / refs.gain) ** 2, state.dn.shape)
-        return 2 * variance, -variance
+    def covariance(self, state: Frames, refs, params, i, j):
+        """(sigma / gain)^2 in each read, nothing between two, DN^2."""
+        return jnp.where(i == j, (refs.read_noise_e / refs.gain) ** 2, 0.0)

@@ -2,29 +2,41 @@
 
 from dataclasses import replace
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
-from uptheramp.calibrate.instruments.core import Detector
 from uptheramp.simulate.effect import Effect
 from uptheramp.simulate.state import Frames
 
-AMPLITUDE_DN = {"H2RG": 0.0, "SiAs": -20.0}  # at the first read; guess
-SCATTER = 0.2  # pixel to pixel; guess
-DECAY_READS = 4.0  # gone by about the 15th read
 
+class Anomaly(eqx.Module):
+    """Size at the first read, of the first and of later integrations, times each pixel's factor."""
 
-def amplitude(detector: Detector, unit: np.ndarray) -> np.ndarray:
-    """Amplitude at the first read, DN, for unit normals that scatter it."""
-    return AMPLITUDE_DN[detector.kind] * (1 + SCATTER * unit)
+    amplitude_dn: Float[Array, "2"]
+    factor: Float[Array, "y x"]
+    decay_reads: Float[Array, ""]
+
+    def __call__(self, read: Float[Array, "*n"], integration: Array) -> Float[Array, "*n y x"]:
+        """Anomaly (DN) at reads counted from 0."""
+        size = self.amplitude_dn[jnp.minimum(integration, 1)] * jnp.exp(-read / self.decay_reads)
+        return size[..., None, None] * self.factor
 
 
 class ResetAnomaly(Effect):
-    """An additive decay from the reset, by read number, the same in all integrations."""
+    """An additive decay from the reset, by read number; the first integration's differs from all others'."""
 
     name = "reset_anomaly"
 
+    def constants(self, observation, maps, rng) -> Anomaly:
+        """Return the table's sizes and each pixel's factor (0 in reference pixels)."""
+        table = observation.detector.reset_anomaly
+        factor = (1 + table.pixel_scatter * rng.standard_normal(observation.shape)) * maps.light
+        values = (table.first_dn, table.later_dn), factor, table.decay_reads
+        return Anomaly(*(np.asarray(v, np.float32) for v in values))
+
     def mean(self, state: Frames, refs, params) -> Frames:
-        """Add amplitude * exp(-read / decay), DN."""
-        decay = jnp.asarray(np.exp(-np.arange(state.dn.shape[0]) / DECAY_READS), state.dn.dtype)
-        return replace(state, dn=state.dn + decay[:, None, None] * refs.anomaly_dn)
+        """Add amplitude * factor * exp(-read / decay), DN."""
+        read = jnp.arange(state.dn.shape[0], dtype=state.dn.dtype)
+        return replace(state, dn=state.dn + params.own(read, state.integration))

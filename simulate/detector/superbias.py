@@ -30,3 +30,7 @@ class Ktc(Effect):
         unit = params.mirror * jax.random.normal(key, state.dn.shape[1:], jnp.float32)
         level = unit * refs.ktc_e * refs.light / refs.gain
         return replace(state, dn=state.dn + level), {}
+
+    def covariance(self, state: Frames, refs, params, i, j):
+        """(ktc / gain)^2 between any two reads: all share one level, so differences have none of it, DN^2."""
+        return (refs.ktc_e * refs.light / refs.gain) ** 2

@@ -11,21 +11,28 @@ from jaxtyping import Array, Key
 from uptheramp.simulate.detector.adc import Adc, convert
 from uptheramp.simulate.detector.cosmic_rays import CosmicRays
 from uptheramp.simulate.detector.dark import Dark
+from uptheramp.simulate.detector.emi import Emi
 from uptheramp.simulate.detector.flat import Flat
+from uptheramp.simulate.detector.inl import Inl
 from uptheramp.simulate.detector.ipc import Ipc
+from uptheramp.simulate.detector.last_frame import LastFrame
 from uptheramp.simulate.detector.nonlinearity import Nonlinearity
 from uptheramp.simulate.detector.one_over_f import OneOverF
 from uptheramp.simulate.detector.poisson import Poisson
 from uptheramp.simulate.detector.read_noise import ReadNoise
 from uptheramp.simulate.detector.reference_pixels import ReferencePixels
 from uptheramp.simulate.detector.reset_anomaly import ResetAnomaly
+from uptheramp.simulate.detector.response_drift import ResponseDrift
+from uptheramp.simulate.detector.rscd import Rscd
 from uptheramp.simulate.detector.saturation import Saturation
 from uptheramp.simulate.detector.superbias import Ktc, Superbias
+from uptheramp.simulate.detector.telegraph import Telegraph
 from uptheramp.simulate.effect import Effect, Params, key_of
 from uptheramp.simulate.state import Frames, Illumination
 
 LIGHT_AND_CHARGE: tuple[Effect, ...] = (
     Flat(),
+    ResponseDrift(),
     Dark(),
     ReferencePixels(),
     Poisson(),
@@ -34,7 +41,19 @@ LIGHT_AND_CHARGE: tuple[Effect, ...] = (
     Saturation(),
     Nonlinearity(),
 )
-NUMBERS: tuple[Effect, ...] = (Superbias(), ResetAnomaly(), Ktc(), ReadNoise(), OneOverF(), Adc())
+NUMBERS: tuple[Effect, ...] = (
+    Rscd(),
+    Superbias(),
+    ResetAnomaly(),
+    LastFrame(),
+    Ktc(),
+    ReadNoise(),
+    Telegraph(),
+    OneOverF(),
+    Emi(),
+    Inl(),
+    Adc(),
+)
 EFFECTS = {effect.name: effect for effect in LIGHT_AND_CHARGE + NUMBERS}
 DEFAULT = tuple(name for name, effect in EFFECTS.items() if effect.default)
 

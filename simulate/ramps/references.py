@@ -24,7 +24,7 @@ from uptheramp.calibrate.references.rscd import Rscd
 from uptheramp.calibrate.references.saturation import Saturation
 from uptheramp.calibrate.references.superbias import Superbias
 from uptheramp.simulate.calibration import linearity, optical, programme
-from uptheramp.simulate.detector import ipc, reset_anomaly
+from uptheramp.simulate.detector import ipc
 from uptheramp.simulate.detector.adc import CEILING_DN
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import clock
@@ -147,16 +147,17 @@ def _mask(constants: Constants) -> np.ndarray:
 
 
 def _reset(observation: Observation, constants: Constants, rng: np.random.Generator | None) -> np.ndarray:
-    """Anomaly by group, DN; the programme's carries the noise of averaging, which it shares with no dark."""
-    readout, maps = observation.readout, constants.maps
+    """Anomaly of the first and of later integrations by group, DN; the programme's carries the noise of averaging."""
+    readout, maps, anomaly = observation.readout, constants.maps, constants.own.get("reset_anomaly")
+    if anomaly is None:
+        return np.zeros((1, readout.ngroups, *observation.shape))
     first = np.arange(readout.ngroups) * readout.frames_per_group
-    reads = first[:, None] + np.arange(readout.nframes)
-    decay = np.exp(-reads / reset_anomaly.DECAY_READS).mean(1)[:, None, None]
-    anomaly = decay * maps.anomaly_dn
+    reads = (first[:, None] + np.arange(readout.nframes)).astype(float)
+    left = np.stack([np.asarray(anomaly(reads, np.asarray(number))).mean(1) for number in (0, 1)])
     if rng is None:
-        return anomaly[None]
+        return left
     sigma = maps.read_noise_e / maps.gain / np.sqrt(programme.DARKS * readout.nframes)
-    return (anomaly + rng.standard_normal(anomaly.shape) * sigma)[None]
+    return left + rng.standard_normal(left.shape) * sigma
 
 
 def _inverse_kernel(alpha: np.ndarray) -> np.ndarray:

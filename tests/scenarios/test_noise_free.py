@@ -31,7 +31,8 @@ MODES = {
     "nirspec_prism": {},
     "nircam_f322w2": {"ngroups": 5},
     "nircam_f322w2 averaged": {"ngroups": 3, "pattern": "BRIGHT2"},
-    "miri_lrs": {"ngroups": 12},
+    # what the integration before leaves behind is taken out by no step here: it moves depths by a few ppm
+    "miri_lrs": {"ngroups": 12, "effects_off": ("rscd",)},
 }
 
 
