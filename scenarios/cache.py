@@ -16,14 +16,15 @@ def enable() -> None:
     import jax
 
     root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "uptheramp"
-    folder = root / f"xla-{platform.machine()}-{_processor()}"
+    folder = root / f"xla-{platform.machine()}-{processor()}"
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     jax.config.update("jax_compilation_cache_max_size", MAX_BYTES)
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor in letters, digits and dashes."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(":", 1)[1] for line in lines if line.startswith("model name"))

@@ -14,26 +14,26 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from uptheramp.scenarios.scenario import ModeBlock, Scenario
+if TYPE_CHECKING:  # workers that compute nothing need no JAX
+    from uptheramp.scenarios.scenario import ModeBlock, Scenario
 
 ID_VERSION = 1
 NAMES = ("name", "summary", "label", "seed")  # say nothing of the question
 OTHERS = ("mode",)  # modes of the scenario beside the one asked about
-LEVELS = ("spectrum", "rate")
 ANSWERS = ("calibrate", "simulate", "validate", "scenarios")  # rooms whose code makes the figures
 ELSEWHERE = ("store", "sweep", "sweeps", "dashboard", "cli", "catalog", "figures")  # folders in them that do not
 PAGES = "report"  # nor do files whose names begin so
 SHORT = 12
 
 
-def question(scenario: Scenario, block: ModeBlock, level: str, *, full: bool) -> dict[str, Any]:
+def question(scenario: "Scenario", block: "ModeBlock", level: str, *, full: bool) -> dict[str, Any]:
     """What is asked, as plain values; `full` with the values that equal their defaults."""
     return {**_values(scenario, full, NAMES + OTHERS), "mode": _values(block, full, NAMES), "level": level}
 
 
-def case_id(scenario: Scenario, block: ModeBlock, level: str) -> str:
+def case_id(scenario: "Scenario", block: "ModeBlock", level: str) -> str:
     """The id of a case: 20 hexadecimal digits of SHA-256 over the canonical JSON of the question."""
     return digest({"id_version": ID_VERSION, **question(scenario, block, level, full=False)})
 

@@ -127,21 +127,7 @@ def judge_reduction(
     resolving_power: float,
 ) -> ModeMetrics:
     """All records of one mode of one seed; `pink` is the covariance that 1/f noise adds to one integration."""
-    alpha = alpha_for(modes)
-    weight = np.asarray(fitted.white.weight)
-    limit_pr = float(np.sqrt(np.sum((weight * true.limits) ** 2)))
-    limit_all = float(np.sqrt(limit_pr**2 + weight @ pink @ weight))
     all_noise = np.sqrt(true.limits**2 + pink.diagonal())
-    time = np.asarray(fitted.white.time)
-    out = np.abs(time - true.system.t0_bjd_tdb) > 0.55 * observation.orbit_planet.duration_d
-    relative = np.asarray(fitted.white.flux)
-    records = scatter_records(time, relative, out, limit_pr=limit_pr, limit_all=limit_all, alpha=alpha)
-    in_transit = observation.orbit_planet.duration_d * DAY_S / observation.cadence_s
-    records += red_noise_records(np.asarray(fitted.white.curve.residuals), in_transit, alpha)
-    t0_error = float(fitted.white.error(T0))
-    records += (mid_transit_record(float(fitted.white.t0), t0_error, true.system.t0_bjd_tdb, alpha),)
-    records += (_twin_time(twin, true),)
-    points = int(np.isfinite(np.asarray(fitted.channels.residuals)).sum(1).min())
     return metrics_file.summarise_run(
         name,
         wavelength_um=np.asarray(fitted.planet.wavelength_um),
@@ -149,9 +135,9 @@ def judge_reduction(
         covariance=np.asarray(fitted.planet.covariance),
         truth=true.depth,
         twin=np.asarray(twin.planet.depth),
-        residuals=points - len(fitted.channels.free),
+        residuals=freedom(fitted),
         ers_sigma_ppm=ers_sigma_ppm(all_noise, observation, resolving_power),
-        extra=records,
+        extra=white_records(fitted, twin, true, pink, observation, alpha_for(modes)),
         scenario={
             "compression": observation.compression,
             "integrations": observation.nints,
@@ -161,6 +147,33 @@ def judge_reduction(
         },
         modes=modes,
     )
+
+
+def freedom(fitted: Fitted) -> int:
+    """Degrees of freedom from which the errors of the channels were estimated, of the channel that has fewest."""
+    return int(np.isfinite(np.asarray(fitted.channels.residuals)).sum(1).min()) - len(fitted.channels.free)
+
+
+def white_records(
+    fitted: Fitted,
+    twin: Fitted | None,
+    true: TrueChannels,
+    pink: Float[np.ndarray, "channel channel"] | None,
+    observation: Observation,
+    alpha: float,
+) -> tuple[Record, ...]:
+    """Scatter, red noise and mid-time of the white light curve; the limit L_all needs `pink`."""
+    planet, time = observation.orbit_planet, np.asarray(fitted.white.time)
+    weight = np.asarray(fitted.white.weight)
+    limit_pr = float(np.sqrt(np.sum((weight * true.limits) ** 2)))
+    limit_all = None if pink is None else float(np.sqrt(limit_pr**2 + weight @ pink @ weight))
+    out = np.abs(time - true.system.t0_bjd_tdb) > 0.55 * planet.duration_d
+    flux = np.asarray(fitted.white.flux)
+    records = scatter_records(time, flux, out, limit_pr=limit_pr, limit_all=limit_all, alpha=alpha)
+    in_transit = planet.duration_d * DAY_S / observation.cadence_s
+    records += red_noise_records(np.asarray(fitted.white.curve.residuals), in_transit, alpha)
+    late = mid_transit_record(float(fitted.white.t0), float(fitted.white.error(T0)), true.system.t0_bjd_tdb, alpha)
+    return (*records, late) if twin is None else (*records, late, _twin_time(twin, true))
 
 
 def _twin_time(twin: Fitted, true: TrueChannels) -> Record:

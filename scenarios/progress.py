@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def bars(prefix: str) -> Iterator[Callable[[str, int, int], None]]:
+def bars(prefix: str, unit: str = "integrations") -> Iterator[Callable[[str, int, int], None]]:
     """Give a callback `(stage, done, total)`; stages appear as bars in the order in which they start."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:<30}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -19,7 +19,7 @@ def bars(prefix: str) -> Iterator[Callable[[str, int, int], None]]:
             if stage not in tasks:
                 tasks[stage] = progress.add_task(f"{prefix} {stage}", total=total)
                 if not console.is_terminal:
-                    console.print(f"{prefix} {stage}: {total} integrations", highlight=False)
+                    console.print(f"{prefix} {stage}: {total} {unit}", highlight=False)
             progress.update(tasks[stage], completed=done)
 
         yield report

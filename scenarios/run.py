@@ -1,7 +1,7 @@
 """The main job: simulate, calibrate, validate, report, mode by mode."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -9,15 +9,13 @@ import numpy as np
 from rich.console import Console
 
 from uptheramp.calibrate.reduce import Progress
-from uptheramp.calibrate.series import rebin
 from uptheramp.calibrate.settings import recipe
-from uptheramp.calibrate.state import LightCurves
 from uptheramp.scenarios.judge import judge_reduction, true_channels
 from uptheramp.scenarios.picture import mode_report
 from uptheramp.scenarios.progress import bars
 from uptheramp.scenarios.reduced import Fitted, Reduced, fit_planet, reduce_exposure, write_planet
 from uptheramp.scenarios.scenario import ModeBlock, Scenario, observation_of
-from uptheramp.scenarios.twin import Rendering, mean_rendering, pink_rendering, rendered_spectra
+from uptheramp.scenarios.twin import mean_rendering, pink_covariance, pink_rendering, rendered_curves
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import level1b, references
 from uptheramp.simulate.ramps.render import Constants, build
@@ -87,20 +85,6 @@ def run_mode(
     metrics_file.write(folder / "metrics.json", [metrics])
     seconds = perf_counter() - start
     return ModeRun(block, observation, constants, truth, reduced, fitted, twin, metrics, true.depth, seconds)
-
-
-def rendered_curves(render: Rendering, reduced: Reduced) -> LightCurves:
-    """Light curves of another rendering, in the channels and with the errors (so the weights) of the noisy ones."""
-    spectra = rendered_spectra(
-        render, reduced.exposure, reduced.recipe, reduced.library, reduced.groupdq, reduced.outliers
-    )
-    return replace(rebin(spectra, reduced.when, reduced.binning), err=reduced.curves.err)
-
-
-def pink_covariance(mean: LightCurves, pink: LightCurves) -> np.ndarray:
-    """Covariance (channel, channel) over time that 1/f noise adds to the channels, relative to their light."""
-    difference = (np.asarray(pink.flux) - np.asarray(mean.flux)) / np.nanmedian(np.asarray(mean.flux), axis=1)[:, None]
-    return np.cov(np.where(np.isfinite(difference), difference, 0.0))
 
 
 def simulate_scenario(scenario: Scenario, out: Path) -> None:

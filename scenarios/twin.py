@@ -11,9 +11,11 @@ import numpy as np
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.io.exposure import Exposure
 from uptheramp.calibrate.reduce import CHUNK_MB
+from uptheramp.calibrate.series import rebin
 from uptheramp.calibrate.settings import Recipe
-from uptheramp.calibrate.state import Ramps, Rates, Spectra, join
+from uptheramp.calibrate.state import LightCurves, Ramps, Rates, Spectra, join
 from uptheramp.calibrate.stream import chunk_size, detector, local, masked, split
+from uptheramp.scenarios.reduced import Reduced
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps.render import Constants, draw_chunk, mean_chunk
 
@@ -87,6 +89,20 @@ def rendered_spectra(
             rates = _with_outliers(rates, outliers.rates(chunk.first, chunk.count).dq)
         spectra += local(on_spectra, [(chunk.first, chunk.count, rates)], library, recipe.params)
     return join(spectra)
+
+
+def rendered_curves(render: Rendering, reduced: Reduced) -> LightCurves:
+    """Light curves of another rendering, in the channels and with the errors (so the weights) of the noisy ones."""
+    spectra = rendered_spectra(
+        render, reduced.exposure, reduced.recipe, reduced.library, reduced.groupdq, reduced.outliers
+    )
+    return replace(rebin(spectra, reduced.when, reduced.binning), err=reduced.curves.err)
+
+
+def pink_covariance(mean: LightCurves, pink: LightCurves) -> np.ndarray:
+    """Covariance (channel, channel) over time that 1/f noise adds to the channels, relative to their light."""
+    difference = (np.asarray(pink.flux) - np.asarray(mean.flux)) / np.nanmedian(np.asarray(mean.flux), axis=1)[:, None]
+    return np.cov(np.where(np.isfinite(difference), difference, 0.0))
 
 
 def _with_outliers(rates: Rates, dq: Any) -> Rates:

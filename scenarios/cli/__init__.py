@@ -11,6 +11,7 @@ from uptheramp.scenarios.cli.listing import listing
 from uptheramp.scenarios.cli.results import results
 from uptheramp.scenarios.cli.run import run
 from uptheramp.scenarios.cli.simulate import simulate
+from uptheramp.scenarios.cli.sweep import sweep
 from uptheramp.scenarios.cli.validate import validate
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app.command("simulate")(simulate)
 app.command("calibrate")(calibrate)
 app.command("lightcurve")(lightcurve)
 app.command("validate")(validate)
+app.command("sweep")(sweep)
 app.command("results")(results)
 app.command("list")(listing)
 

@@ -58,11 +58,11 @@ class Store:
         """
         self.where = str(where)
         url = self.where if "://" in self.where else f"sqlite:///{self.where}"
-        if url.startswith("sqlite:///"):
-            path = Path(url.removeprefix("sqlite:///"))
-            if not new and not path.is_file():
-                raise InputError(f"{path}: no such store; `uptheramp sweep` makes one (--store FILE)")
-            path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+        if self.path is not None:
+            if not new and not self.path.is_file():
+                raise InputError(f"{self.path}: no such store; `uptheramp sweep` makes one (--store FILE)")
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.engine = sa.create_engine(url)
             if self.engine.dialect.name == "sqlite":
@@ -163,7 +163,8 @@ class Store:
                 {"sweep": sweep.name, "case_id": m.case, "mode": m.mode, "point": m.point, "knobs": json.dumps(m.knobs)}
                 for m in sweep.members
             ]
-            connection.execute(schema.member.insert(), rows)
+            if rows:
+                connection.execute(schema.member.insert(), rows)
 
     def sweeps(self) -> list[StoredSweep]:
         """All sweeps, by name, with their members by point and mode."""
