@@ -25,7 +25,7 @@ def depth_records(
     `twin` is what the noise-free twin recovered: its errors are the algorithms' own.
     """
     use = np.isfinite(depth + truth + covariance.diagonal()) & (covariance.diagonal() > 0)
-    records = [_plain("bins_usable", float(use.sum()), "", "Bins with a finite depth, error and truth.")]
+    records = [_plain("bins_lost", float(np.sum(~use)), "", "Bins without a finite depth, error or truth.")]
     if not use.any():
         return tuple(records)
     c, error, x = covariance[use][:, use], (depth - truth)[use], wavelength_um[use]

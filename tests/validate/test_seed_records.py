@@ -46,9 +46,9 @@ def test_bins_without_light_are_left_out():
     depth, covariance = TRUTH + 1e-5, np.eye(BINS) * SIGMA**2
     depth[3], covariance[5, 5] = np.nan, 0.0
     found = values(depth_records(WAVELENGTH, depth, covariance, TRUTH))
-    assert found["bins_usable"] == BINS - 2
+    assert found["bins_lost"] == 2
     assert found["mean_bias"] == pytest.approx(10.0)
-    assert values(depth_records(WAVELENGTH, depth * np.nan, covariance, TRUTH)) == {"bins_usable": 0}
+    assert values(depth_records(WAVELENGTH, depth * np.nan, covariance, TRUTH)) == {"bins_lost": BINS}
 
 
 def test_slopes_in_units_of_the_bound():
