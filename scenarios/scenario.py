@@ -19,6 +19,7 @@ from uptheramp.calibrate.tables import structure
 from uptheramp.scenarios import layers
 from uptheramp.simulate.observation import Observation, centred, observe
 from uptheramp.simulate.ramps import chain
+from uptheramp.simulate.scene.field import FieldStar
 from uptheramp.simulate.scene.planet import Planet
 from uptheramp.simulate.scene.spots import Spot
 from uptheramp.simulate.scene.star import Star
@@ -54,6 +55,7 @@ class ModeBlock:
     effects_off: tuple[str, ...] = ()  # names of effects (simulate/detector) that are switched off
     effects_on: tuple[str, ...] = ()  # names of effects that are off by default and switched on
     effects: dict[str, dict[str, Any]] | None = None  # knobs: [mode.effects.NAME] with the keys of its settings
+    field_star: tuple[FieldStar, ...] = ()  # other stars on the detector
     integrations_per_segment: int = 0
 
 
@@ -170,6 +172,7 @@ def observation_of(scenario: Scenario, block: ModeBlock) -> Observation:
         seed=scenario.seed,
         detector_seed=scenario.detector_seed,
         companions=scenario.companion,
+        field_stars=block.field_star,
         spots=scenario.spot,
         variability=Path(scenario.variability) if scenario.variability else None,
         effects=tuple({*chain.DEFAULT, *block.effects_on} - {*block.effects_off}),

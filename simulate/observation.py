@@ -23,6 +23,7 @@ from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.times import DAY_S
 from uptheramp.simulate.ramps import chain
 from uptheramp.simulate.ramps.multiaccum import reads_per_integration
+from uptheramp.simulate.scene.field import FieldStar
 from uptheramp.simulate.scene.planet import Planet
 from uptheramp.simulate.scene.spots import Spot
 from uptheramp.simulate.scene.star import Star
@@ -57,6 +58,7 @@ class Observation:
     companions: tuple[Planet, ...] = ()
     spots: tuple[Spot, ...] = ()
     variability: Path | None = None  # a user's light curve of the star, see scene/variability.py
+    field_stars: tuple[FieldStar, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)  # knobs that are turned, by the name of the effect
     antithetic: bool = False  # every normal deviate with the other sign: halves of a pair cancel their noise
 
@@ -70,6 +72,11 @@ class Observation:
         kind = chain.EFFECTS[name].settings
         assert kind is not None
         return self.settings.get(name, kind())
+
+    @property
+    def subpixel(self) -> float:
+        """How uneven pixels respond inside; 0 is even (optics/subpixel.py)."""
+        return self.settings_of("flat").subpixel if "flat" in self.effects else 0.0
 
     @property
     def root(self) -> str:
@@ -174,6 +181,7 @@ def observe(
     companions: tuple[Planet, ...] = (),
     spots: tuple[Spot, ...] = (),
     variability: Path | None = None,
+    field_stars: tuple[FieldStar, ...] = (),
     settings: Mapping[str, Any] | None = None,
     background_scale: float = 1.0,
     compression: float | None = 1.0,
@@ -203,8 +211,8 @@ def observe(
         raise InputError(f"mode {mode.name} is not read with {read.name}; its patterns: {', '.join(mode.patterns)}")
     _check_counts(ngroups, nints, read)
     placed = lookup.placed(instrument, mode, window)
-    if not placed.orders:
-        raise InputError(f"mode {mode.name} has no spectrum in {window.name}; choose a spectroscopic mode")
+    if not placed.orders and placed.image is None:
+        raise InputError(f"mode {mode.name} has no light in {window.name}; choose another subarray")
     on = chain.DEFAULT if effects is None else tuple(name for name in chain.EFFECTS if name in effects)
     unknown = [name for name in (*(effects or ()), *(settings or {})) if name not in chain.EFFECTS]
     if unknown:
@@ -228,6 +236,7 @@ def observe(
         companions=companions,
         spots=spots,
         variability=variability,
+        field_stars=field_stars,
         settings=dict(settings or {}),
         seed=seed,
         detector_seed=detector_seed,

@@ -1,4 +1,4 @@
-"""What flows through the forward model, one integration at a time: light, charge, numbers.
+"""What flows through the forward model, one integration at a time: pointing, light, charge, numbers.
 
 Axes are `frame, y, x`; every frame that is clocked is present, also those that are later averaged or dropped.
 `integration` is the 0-based number in the exposure, `memory` what effects carry on to the next one, by their names.
@@ -7,9 +7,30 @@ Axes are `frame, y, x`; every frame that is clocked is present, also those that 
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 import uptheramp.calibrate.state  # noqa: F401  turns 64-bit JAX on
+
+
+class Pointing(eqx.Module):
+    """How images move and change, mean over each frame, relative to where the instrument's table puts them.
+
+    `jitter_px` is the rms of a white motion that an average has yet to be taken over; zero once it was drawn.
+    """
+
+    shift_px: Float[Array, "frame axis"]  # (x, y)
+    width: Float[Array, "frame"]  # relative change of every width
+    flux: Float[Array, "frame"]  # relative change of the stars' light
+    jitter_px: Float[Array, "axis"]  # (x, y)
+    integration: Int[Array, ""]
+    memory: dict[str, Any] = eqx.field(default_factory=dict)
+
+    @classmethod
+    def at_rest(cls, frames: int, integration: Int[Array, ""], memory: dict[str, Any]) -> "Pointing":
+        """Images where the table puts them."""
+        still = jnp.zeros(frames)
+        return cls(jnp.zeros((frames, 2)), still, still, jnp.zeros(2), integration, memory)
 
 
 class Illumination(eqx.Module):

@@ -1,7 +1,7 @@
 """What went in: everything needed to judge what comes out, in `truth/truth.npz` (arrays) and `truth/truth.json`."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from jaxtyping import Float
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.simulate.observation import Observation
-from uptheramp.simulate.optics.dispersed import Spectrum
-from uptheramp.simulate.optics.spectrograph import SAMPLES_PER_PIXEL
-from uptheramp.simulate.ramps import clock
+from uptheramp.simulate.optics.sources import Source
+from uptheramp.simulate.ramps import clock, render
 from uptheramp.simulate.ramps.render import Constants
 from uptheramp.simulate.scene.limb_darkening import quadratic_of
+from uptheramp.simulate.scene.system import steady
 
 CATALOGUE = {"integration": np.int32, "frame": np.int32, "y": np.int16, "x": np.int16, "electrons": np.float32}
 
@@ -41,8 +41,8 @@ class Truth:
     u1: Float[np.ndarray, "order along"]  # quadratic law nearest to the one injected
     u2: Float[np.ndarray, "order along"]
     read_offset_s: Float[np.ndarray, "order along"]
-    star_e_per_s: Float[np.ndarray, "y x"]  # the star's light alone, out of transit, before the flat
-    rate_e_per_s: Float[np.ndarray, "y x"]  # all electrons, out of transit
+    star_e_per_s: Float[np.ndarray, "y x"]  # the star's light alone, out of transit, at the start, before the flat
+    rate_e_per_s: Float[np.ndarray, "y x"]  # all electrons, out of transit, at the start
     rate_dn_per_s: Float[np.ndarray, "y x"]
     gain: Float[np.ndarray, "y x"]
     flat: Float[np.ndarray, "y x"]
@@ -52,6 +52,7 @@ class Truth:
     int_start_bjd_tdb: Float[np.ndarray, "integration"]  # - 2400000.5 d
     time_bjd_tdb: Float[np.ndarray, "integration"]  # mean time of the groups for a pixel read last
     light_curve_e_per_s: Float[np.ndarray, "integration order along"]  # mean rate over the reads
+    pointing: Float[np.ndarray, "integration frame state"]  # shift x, y (px), relative width, relative flux
     cosmic_rays: np.ndarray  # structured: integration, frame, y, x, electrons
     facts: dict[str, Any]  # names, seeds, orbit, compression, version
 
@@ -87,13 +88,14 @@ def of(
     observation: Observation,
     constants: Constants,
     light_curve_e_per_s: Float[np.ndarray, "integration order along"],
+    pointing: Float[np.ndarray, "integration frame state"],
     cosmic_rays: np.ndarray,
 ) -> Truth:
     """Return the truth of an exposure from what it was made of and what was drawn."""
     o, c, maps = observation, constants, constants.maps
     orders = [_order(s) for s in c.spectra]
-    star = sum(_image(s) for s in c.spectra)
-    rate = np.asarray(star + c.background, float)
+    star, others = (_image(sources, c) for sources in (c.spectra, c.field))
+    rate = np.asarray(star + others + c.background, float)
     rate = rate * maps.flat if "flat" in o.effects else rate
     rate = rate + maps.dark_e_per_s if "dark" in o.effects else rate
     rate = rate * maps.light if "reference_pixels" in o.effects else rate
@@ -111,6 +113,7 @@ def of(
         int_start_bjd_tdb=start,
         time_bjd_tdb=start + clock.group_mean_s(o).mean() / clock.DAY_S,
         light_curve_e_per_s=light_curve_e_per_s,
+        pointing=pointing,
         cosmic_rays=cosmic_rays,
         facts=_facts(o),
     )
@@ -131,7 +134,7 @@ def no_cosmic_rays() -> np.ndarray:
     return np.zeros(0, list(CATALOGUE.items()))
 
 
-def _order(s: Spectrum) -> dict[str, np.ndarray]:
+def _order(s: Source) -> dict[str, np.ndarray]:
     planet, light = s.curve.bodies[0], np.asarray(s.photons)
     u1, u2 = quadratic_of(np.asarray(s.curve.u))
     own = np.zeros_like(light) if planet.emission is None else np.asarray(planet.emission.day)
@@ -141,8 +144,6 @@ def _order(s: Spectrum) -> dict[str, np.ndarray]:
 
     flux = spread(light)
     lit = np.where(flux > 0, flux, np.nan)
-    along = np.arange(len(flux))
-    band = s.response.bands.shape[1]
     return {
         "fine_wavelength_um": np.asarray(s.wavelength_um),
         "fine_radius_ratio": np.asarray(planet.radius_ratio),
@@ -154,18 +155,19 @@ def _order(s: Spectrum) -> dict[str, np.ndarray]:
         "day_flux_e_per_s": spread(light * own),
         "u1": spread(light * u1) / lit,
         "u2": spread(light * u2) / lit,
-        "read_offset_s": np.asarray(s.curve.read_offset_s)[_middle(along, band)],
+        "read_offset_s": np.asarray(s.curve.read_offset_s)[s.response.middle()],
     }
 
 
-def _middle(along: np.ndarray, band: int) -> np.ndarray:
-    """Fine sample nearest to the middle of each dispersion element."""
-    return along * SAMPLES_PER_PIXEL + band // 2
-
-
-def _image(s: Spectrum) -> np.ndarray:
-    elements = np.asarray(s.response(s.photons))
-    return np.asarray(s.profile) * (elements if s.dispersion_axis == 1 else elements[:, None])
+def _image(sources: tuple[Source, ...], constants: Constants) -> np.ndarray:
+    """Light of some sources without transits, as they are pointed at during the first integration, e-/s."""
+    pointing = render.expected_pointing(constants)
+    image = np.zeros(constants.background.shape)
+    for s in sources:
+        alone = replace(s, curve=steady(s.wavelength_um, s.curve.read_offset_s))
+        rate, _ = alone.light(np.zeros(len(pointing.width)), constants.params.frame_time_s, pointing)
+        image += np.asarray(rate).mean(0)
+    return image
 
 
 def _stacked(arrays: list[np.ndarray]) -> np.ndarray:

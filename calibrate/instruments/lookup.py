@@ -92,12 +92,12 @@ def placed(instrument: Instrument, mode: Mode, subarray: Subarray) -> Mode:
     shift = (home.start[0] - subarray.start[0], home.start[1] - subarray.start[1])
     along, across = shift if mode.dispersion_axis != 2 else shift[::-1]
     length, height = subarray.size if mode.dispersion_axis != 2 else subarray.size[::-1]
-    orders = tuple(_moved(order, along, across) for order in mode.orders)
+    orders = tuple(moved(order, along, across) for order in mode.orders)
     image = mode.image and replace(
         mode.image,
         centre_px=subarray.target_px or (mode.image.centre_px[0] + shift[0], mode.image.centre_px[1] + shift[1]),
     )
-    return replace(mode, orders=tuple(o for o in orders if _meets(o.trace_px, length, height)), image=image)
+    return replace(mode, orders=tuple(o for o in orders if meets(o.trace_px, length, height)), image=image)
 
 
 def match(meta: ExposureMeta) -> tuple[Instrument, Mode | None, Subarray]:
@@ -125,6 +125,23 @@ def reference_layout(subarray: Subarray) -> dict[str, Any]:
     }
 
 
+def moved(order: Order, along: float, across: float) -> Order:
+    """Shift an order by pixels along and across the dispersion."""
+    wavelength, trace = order.wavelength_um, order.trace_px
+    return replace(
+        order,
+        wavelength_um=Curve(tuple(x + along for x in wavelength.x), wavelength.y),
+        trace_px=Curve(tuple(x + along for x in trace.x), tuple(y + across for y in trace.y)),
+    )
+
+
+def meets(trace: Curve, length: int, height: int) -> bool:
+    """Whether the trace enters a window of this length along and height across the dispersion."""
+    x = np.arange(max(0, math.ceil(trace.x[0])), min(length, math.floor(trace.x[-1]) + 1))
+    y = np.interp(x, trace.x, trace.y)
+    return bool(np.any((y >= 0) & (y < height)))
+
+
 @cache
 def _load(name: str) -> Instrument:
     return tables.load(files("uptheramp.calibrate.instruments") / f"{name.lower()}.toml", Instrument)
@@ -142,22 +159,6 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     near = tables.nearest(name, known)
     hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
     return f"unknown {what}: {name or '(empty)'}; {hint}"
-
-
-def _moved(order: Order, along: int, across: int) -> Order:
-    wavelength, trace = order.wavelength_um, order.trace_px
-    return replace(
-        order,
-        wavelength_um=Curve(tuple(x + along for x in wavelength.x), wavelength.y),
-        trace_px=Curve(tuple(x + along for x in trace.x), tuple(y + across for y in trace.y)),
-    )
-
-
-def _meets(trace: Curve, length: int, height: int) -> bool:
-    """Whether the trace enters a window of this length along and height across the dispersion."""
-    x = np.arange(max(0, math.ceil(trace.x[0])), min(length, math.floor(trace.x[-1]) + 1))
-    y = np.interp(x, trace.x, trace.y)
-    return bool(np.any((y >= 0) & (y < height)))
 
 
 def _is(meta: ExposureMeta, mode: Mode) -> bool:

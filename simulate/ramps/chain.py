@@ -28,8 +28,12 @@ from uptheramp.simulate.detector.saturation import Saturation
 from uptheramp.simulate.detector.superbias import Ktc, Superbias
 from uptheramp.simulate.detector.telegraph import Telegraph
 from uptheramp.simulate.effect import Effect, Params, key_of
-from uptheramp.simulate.state import Frames, Illumination
+from uptheramp.simulate.optics.pointing import MovingTelescope
+from uptheramp.simulate.state import Frames, Illumination, Pointing
 
+Shine = Callable[[Pointing], tuple[Illumination, dict[str, Array]]]  # what the optics do, and its truth
+
+POINTING: tuple[Effect, ...] = (MovingTelescope(),)
 LIGHT_AND_CHARGE: tuple[Effect, ...] = (
     Flat(),
     ResponseDrift(),
@@ -54,7 +58,7 @@ NUMBERS: tuple[Effect, ...] = (
     Inl(),
     Adc(),
 )
-EFFECTS = {effect.name: effect for effect in LIGHT_AND_CHARGE + NUMBERS}
+EFFECTS = {effect.name: effect for effect in POINTING + LIGHT_AND_CHARGE + NUMBERS}
 DEFAULT = tuple(name for name, effect in EFFECTS.items() if effect.default)
 
 Own = dict[str, Any]  # constants, or memory, by the name of the effect
@@ -80,29 +84,50 @@ def remembering(on: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in on if EFFECTS[name].remembers)
 
 
-def run(light: Illumination, refs: Any, apply: Callable[[Effect, Any], Any]) -> Frames:
-    """Light to charge to numbers, each effect by `apply`."""
-    state: Any = light
+def steer(pointing: Pointing, apply: Callable[[Effect, Any], Any]) -> Pointing:
+    """Pointing effects, each by `apply`."""
+    for effect in POINTING:
+        pointing = apply(effect, pointing)
+    return pointing
+
+
+def run(
+    pointing: Pointing, shine: Shine, refs: Any, apply: Callable[[Effect, Any], Any]
+) -> tuple[Frames, dict[str, Array]]:
+    """Pointing to light to charge to numbers, each effect by `apply`; also the truth of the light."""
+    state: Any
+    state, seen = shine(steer(pointing, apply))
     for effect in LIGHT_AND_CHARGE:
         state = apply(effect, state)
     frames = convert(state, refs)
     for effect in NUMBERS:
         frames = apply(effect, frames)
-    return frames
+    return frames, seen
 
 
-def mean(light: Illumination, refs: Any, params: Params, own: Own, on: tuple[str, ...]) -> Frames:
-    """Return the noise-free frames with the effects named in `on`; their `memory` is for the next integration."""
+def averaging(refs: Any, params: Params, own: Own, on: tuple[str, ...]) -> Callable[[Effect, Any], Any]:
+    """Return how an effect acts on average: its mean where it is on, else its absence."""
 
     def apply(effect: Effect, state: Any) -> Any:
         given = params.of(own.get(effect.name))
         return (effect.mean if effect.name in on else effect.absent)(state, refs, given)
 
-    return run(light, refs, apply)
+    return apply
+
+
+def mean(pointing: Pointing, shine: Shine, refs: Any, params: Params, own: Own, on: tuple[str, ...]) -> Frames:
+    """Return the noise-free frames with the effects named in `on`; their `memory` is for the next integration."""
+    return run(pointing, shine, refs, averaging(refs, params, own, on))[0]
 
 
 def draw(
-    key: Key[Array, ""], light: Illumination, refs: Any, params: Params, own: Own, on: tuple[str, ...]
+    key: Key[Array, ""],
+    pointing: Pointing,
+    shine: Shine,
+    refs: Any,
+    params: Params,
+    own: Own,
+    on: tuple[str, ...],
 ) -> tuple[Frames, dict]:
     """One realisation of the frames and the truth of what was drawn."""
     truth = {}
@@ -115,4 +140,5 @@ def draw(
         truth.update(drawn)
         return state
 
-    return run(light, refs, apply), truth
+    frames, seen = run(pointing, shine, refs, apply)
+    return frames, seen | truth

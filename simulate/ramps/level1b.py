@@ -37,11 +37,12 @@ def write(
     bounds = [*range(0, o.nints, integrations_per_segment or o.nints), o.nints]
     times = clock.int_times(o)
     refout = round(o.detector.bias_dn) if o.interleaved else None
-    spectra, hits, paths = [], [truth.no_cosmic_rays()], []
+    spectra, pointing, hits, paths = [], [], [truth.no_cosmic_rays()], []
 
     def rendered() -> Iterator[tuple[int, np.ndarray]]:
         for first, data, drawn in chunks(o, constants, chunk or chunk_size(o)):
             spectra.append(drawn["spectra"])
+            pointing.append(drawn["pointing"])
             if "cosmic_rays" in drawn:
                 hits.append(truth.catalogue(first, drawn["cosmic_rays"]))
             yield first, data
@@ -57,7 +58,7 @@ def write(
             for _, data in pieces:
                 file.append(data)
         paths.append(path)
-    truth.of(o, constants, np.concatenate(spectra), np.concatenate(hits)).save(directory / "truth")
+    truth.of(o, constants, *map(np.concatenate, (spectra, pointing, hits))).save(directory / "truth")
     return paths
 
 

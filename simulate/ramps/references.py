@@ -67,9 +67,9 @@ def make(observation: Observation, constants: Constants, grade: str, seed: int =
         "gain": Gain(_f32(gain), np.float32(1)),
         "readnoise": ReadNoise(_f32(single * np.sqrt(2))),
         "flat": Flat(_f32(np.where(maps.dead, 1.0, flat)), _f32(flat_error), flat_dq),
-        "wavemap": optical.wavemap(o, c),
-        "extract1d": optical.extract1d(o),
     }
+    if o.mode.image is None:
+        library |= {"wavemap": optical.wavemap(o, c), "extract1d": optical.extract1d(o)}
     photom = optical.photom(o, c)
     if photom is not None:
         library["photom"] = photom

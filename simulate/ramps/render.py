@@ -9,6 +9,7 @@ integration and the result does not depend on how the exposure is cut.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -21,9 +22,10 @@ from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.simulate.detector import maps
 from uptheramp.simulate.effect import Params
 from uptheramp.simulate.observation import Observation
-from uptheramp.simulate.optics import background, dispersed
+from uptheramp.simulate.optics import background, sources
+from uptheramp.simulate.optics.sources import Source
 from uptheramp.simulate.ramps import chain, multiaccum
-from uptheramp.simulate.state import Illumination
+from uptheramp.simulate.state import Illumination, Pointing
 
 Memory = dict[str, Any]  # states that effects carry from one integration to the next, by their names
 
@@ -40,7 +42,8 @@ class Recipe:
 class Constants(eqx.Module):
     """All that a rendering depends on but its seed: a pytree, differentiable in every floating leaf."""
 
-    spectra: tuple[dispersed.Spectrum, ...]
+    spectra: tuple[Source, ...]  # of the target: its orders, or its one image
+    field: tuple[Source, ...]  # of other stars
     background: Float[Array, "y x"]
     maps: maps.Maps
     params: Params
@@ -53,7 +56,8 @@ def build(observation: Observation) -> Constants:
     o, shape = observation, observation.shape
     sensor = maps.draw(o.detector, shape, o.readout, o.interleaved, o.detector_seed)
     return Constants(
-        spectra=tuple(dispersed.spectrum(o, order) for order in o.mode.orders),
+        spectra=sources.of_target(o),
+        field=sources.of_field(o),
         background=background.uniform(shape, o.mode.background_e_per_s, o.background_scale),
         maps=sensor,
         params=Params(
@@ -71,8 +75,8 @@ def draw_chunk(
 ) -> tuple[UInt16[np.ndarray, "integration group y x"], Memory, dict[str, Any]]:
     """Integrations first ... first + count - 1 (0-based) as read: (uint16 DN, memory for the next chunk, truth).
 
-    `memory` is what the chunk before returned, None for the first. Truth holds `spectra` (mean rate of each order and
-    dispersion element, e-/s (integration, order, along)) and, with cosmic rays on, `cosmic_rays` (Deposits).
+    `memory` is what the chunk before returned, None for the first. Truth holds what `illumination` says of the light
+    and, with cosmic rays on, `cosmic_rays` (Deposits), by integration.
 
     Raises
     ------
@@ -116,30 +120,44 @@ def mean_chunk(
     return mean_ramps(constants, np.int64(first), count, on, memory)
 
 
-def illumination(
-    constants: Constants, integration: Int[Array, ""], memory: Memory
-) -> tuple[Illumination, Float[Array, "order along"]]:
-    """Light on the detector in each frame of an integration, e-/s, and the mean rate of each order's elements."""
-    params = constants.params
+def illumination(constants: Constants, pointing: Pointing) -> tuple[Illumination, dict[str, Array]]:
+    """Light on the detector in each frame of an integration, e-/s, and its truth.
+
+    Truth holds `spectra`, the mean rate (e-/s) of each order's elements, and `pointing`: the shift x, y (px), relative
+    width and relative flux in each frame.
+    """
+    params, integration = constants.params, pointing.integration
     frames = jnp.arange(constants.recipe.reads)
     # read r ends at start + r * frame + offset (r from 0), having begun one frame earlier
     start_s = integration * params.cadence_s + (frames - 1) * params.frame_time_s
     rate = constants.background
     means = []
     for order in constants.spectra:
-        image, elements = order.light(start_s, params.frame_time_s)
+        image, elements = order.light(start_s, params.frame_time_s, pointing)
         rate = rate + image
         means.append(elements)
-    return Illumination(rate, integration, memory), jnp.stack(means)
+    for other in constants.field:
+        rate = rate + other.light(start_s, params.frame_time_s, pointing)[0]
+    moved = jnp.concatenate([pointing.shift_px, pointing.width[:, None], pointing.flux[:, None]], axis=1)
+    return Illumination(rate, integration, pointing.memory), {"spectra": jnp.stack(means), "pointing": moved}
+
+
+def expected_pointing(constants: Constants) -> Pointing:
+    """Return the pointing of the first integration without what is random."""
+    c = constants
+    at_rest = Pointing.at_rest(c.recipe.reads, jnp.asarray(0), {})
+    return chain.steer(at_rest, chain.averaging(c.maps, c.params, c.own, c.recipe.effects))
 
 
 def mean_integration(
     constants: Constants, integration: Int[Array, ""], effects: tuple[str, ...], memory: Memory
 ) -> tuple[Float[Array, "group y x"], Memory]:
     """Noise-free groups of one integration: a pure function of `constants`, to be differentiated."""
-    light, _ = illumination(constants, integration, memory)
-    frames = chain.mean(light, constants.maps, constants.params, constants.own, effects)
-    return multiaccum.mean(frames.dn, constants.recipe.readout), frames.memory
+    recipe = constants.recipe
+    pointing = Pointing.at_rest(recipe.reads, integration, memory)
+    shine = partial(illumination, constants)
+    frames = chain.mean(pointing, shine, constants.maps, constants.params, constants.own, effects)
+    return multiaccum.mean(frames.dn, recipe.readout), frames.memory
 
 
 @eqx.filter_jit
@@ -161,11 +179,10 @@ def _draw(constants: Constants, key_data: Array, first: Int[Array, ""], memory: 
     key = jax.random.wrap_key_data(key_data)
 
     def one(memory: Memory, integration: Array) -> tuple[Memory, tuple]:
-        light, spectra = illumination(constants, integration, memory)
-        recipe = constants.recipe
-        frames, truth = chain.draw(key, light, constants.maps, constants.params, constants.own, recipe.effects)
-        groups = multiaccum.averaged(frames.dn, recipe.readout)
-        return frames.memory, (groups, truth | {"spectra": spectra})
+        c, recipe = constants, constants.recipe
+        pointing = Pointing.at_rest(recipe.reads, integration, memory)
+        frames, truth = chain.draw(key, pointing, partial(illumination, c), c.maps, c.params, c.own, recipe.effects)
+        return frames.memory, (multiaccum.averaged(frames.dn, recipe.readout), truth)
 
     memory, (data, truth) = jax.lax.scan(one, memory, first + jnp.arange(count))
     return data, memory, truth

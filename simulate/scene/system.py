@@ -1,5 +1,6 @@
 """The star and planets of an observation as a light curve on a wavelength grid."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,16 @@ from uptheramp.simulate.scene.star import Star
 
 if TYPE_CHECKING:
     from uptheramp.simulate.observation import Observation
+
+# of a wavelength grid (um) and of when each wavelength is read in its frame (s)
+CurveOf = Callable[[Float[np.ndarray, "wavelength"], Float[np.ndarray, "wavelength"]], LightCurve]
+
+
+def steady(
+    wavelength_um: Float[np.ndarray, "wavelength"], read_offset_s: Float[np.ndarray, "wavelength"]
+) -> LightCurve:
+    """Return the light curve of a star that nothing happens to."""
+    return LightCurve((), np.zeros((1, len(wavelength_um))), None, None, read_offset_s)
 
 
 def light_curve_of(

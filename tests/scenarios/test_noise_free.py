@@ -79,7 +79,9 @@ def recovered(name, nonlinearity):
     lost = (np.asarray(library["mask"].dq) | np.asarray(library["flat"].dq)) & flags.DO_NOT_USE > 0
     reduced = Reduced(exposure, chosen, library, groupdq, None, lost, spectra, when, binning, curves)
     nothing = np.zeros((observation.nints, 1, 1))
-    true = true_channels(reduced, observation, truth.of(observation, constants, nothing, truth.no_cosmic_rays()))
+    true = true_channels(
+        reduced, observation, truth.of(observation, constants, nothing, nothing, truth.no_cosmic_rays())
+    )
     return fit_planet(curves, true.system, "fixed", 1), true
 
 

@@ -5,6 +5,7 @@ from uptheramp.simulate.optics import spectrograph, trace
 from uptheramp.simulate.ramps import render
 from uptheramp.simulate.scene import light_curve
 from uptheramp.simulate.scene.planet import orbit
+from uptheramp.simulate.state import Pointing
 
 
 @pytest.fixture
@@ -73,8 +74,8 @@ def test_the_matrix_keeps_photons_and_puts_lines_where_they_belong(small):
 def test_illumination_out_of_transit_is_star_and_background(small):
     observation = small(compression=1.0, start_bjd_tdb=59000.0, nints=1, effects=())
     constants = render.build(observation)
-    light, means = render.illumination(constants, np.int64(10**6), {})
+    light, seen = render.illumination(constants, Pointing.at_rest(observation.ngroups, np.int64(10**6), {}))
     expected = constants.spectra[0].response(constants.spectra[0].photons)
-    assert np.asarray(means)[0] == pytest.approx(np.asarray(expected), rel=1e-12)
+    assert np.asarray(seen["spectra"])[0] == pytest.approx(np.asarray(expected), rel=1e-12)
     faint = constants.background + constants.spectra[0].profile * np.asarray(expected)
     assert np.asarray(light.rate)[0] == pytest.approx(faint, rel=1e-5)
