@@ -7,7 +7,7 @@ import numpy as np
 
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import clock
-from uptheramp.simulate.ramps.render import Constants, illumination
+from uptheramp.simulate.ramps.render import Constants, expected_pointing, illumination
 
 HOPELESS = 0.5  # of the light: beyond, there is nothing to reduce in most of the spectrum or image
 
@@ -17,7 +17,7 @@ def lost_share(observation: Observation, constants: Constants) -> float:
 
     The light is that of the first integration, all sources less the background, without noise.
     """
-    light, _ = jax.jit(illumination)(constants, np.int64(0), {})
+    light, _ = jax.jit(illumination)(constants, expected_pointing(constants))
     rate = np.asarray(light.rate, float).mean(0)
     star = np.maximum(rate - np.asarray(constants.background), 0)
     second = clock.group_end_s(observation)[min(1, observation.ngroups - 1)]
