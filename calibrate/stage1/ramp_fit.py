@@ -3,10 +3,11 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
-from uptheramp.calibrate.kernels import order, ramp_gls, ramp_ols
+from uptheramp.calibrate.kernels import order, ramp_gls, ramp_likelihood, ramp_ols
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
@@ -15,6 +16,8 @@ from uptheramp.calibrate.state import Ramps, Rates
 from uptheramp.calibrate.step import step
 
 LARGE_VARIANCE = 1e6  # (DN/s)^2: the official pipeline reports variances above as 0
+FEWEST_GROUPS = {"LIKELY": 4, "GLS": 2}
+SAVED_BY_A_JUMP = 20.25, 23.8  # chi-square, of one difference (4.5 standard deviations) and of two (as improbable)
 LEAST_READ_VARIANCE = 1e-12  # DN^2: keeps weights defined without read noise
 
 
@@ -28,24 +31,37 @@ class RampFitRefs(eqx.Module):
 
 
 class RampFitParams(eqx.Module):
-    """`algorithm`: "OLS_C", the official segments and weights, or "GLS", generalised least squares over differences.
+    """How to fit.
 
-    `gradient`: "exact" differentiates the GLS weights, "frozen" holds them. `suppress_one_group`: ramps with one good
-    group get no rate.
+    `algorithm`: "OLS_C", the official segments and weights; "LIKELY", the official likelihood fit with its own search
+    for jumps (OLS_C below four groups); "GLS", the same covariance with the pixel's typical rate in it, no search.
+    `gradient`: "exact" differentiates the weights of LIKELY and GLS, "frozen" holds them. `suppress_one_group`: ramps
+    with one good group get no rate. `firstgroup`, `lastgroup`: the groups to use, counted from 0.
     """
 
     algorithm: str = eqx.field(static=True, default="OLS_C")
     suppress_one_group: bool = eqx.field(static=True, default=True)
+    firstgroup: int | None = eqx.field(static=True, default=None)
+    lastgroup: int | None = eqx.field(static=True, default=None)
     gradient: str = eqx.field(static=True, default="exact")
 
 
-def learn_rates(sample: Ramps, refs: RampFitRefs, params: RampFitParams) -> RateTemplate:
+class RampFitInfo(eqx.Module):
+    """What the likelihood fit says of each ramp."""
+
+    chi_square: Float[Array, "integration y x"]
+
+
+def learn_rates(sample: Ramps, refs: RampFitRefs, params: RampFitParams) -> RateTemplate | None:
     """Typical rate of each pixel, DN/s.
 
     For GLS the median over integrations of the mean usable difference, for OLS_C the mean over integrations of the
-    median difference, which is the official rate for the Poisson variance.
+    median difference, which is the official rate for the Poisson variance. LIKELY needs none.
     """
-    if params.algorithm == "OLS_C":
+    algorithm = algorithm_for(sample, params)
+    if algorithm == "LIKELY":
+        return None
+    if algorithm == "OLS_C":
         alone = not params.suppress_one_group or sample.readout.ngroups == 1
         return RateTemplate(_official_rate(*_lone_groups(sample) if alone else (sample, sample.group_time_s)))
     difference, usable = usable_differences(sample)
@@ -54,19 +70,31 @@ def learn_rates(sample: Ramps, refs: RampFitRefs, params: RampFitParams) -> Rate
     return RateTemplate(order.median(mean, count > 0) / sample.group_time_s.astype(mean.dtype))
 
 
+def algorithm_for(state: Ramps, params: RampFitParams) -> str:
+    """The algorithm asked for, or OLS_C where the ramp is too short for it."""
+    return "OLS_C" if state.readout.ngroups < FEWEST_GROUPS.get(params.algorithm, 1) else params.algorithm
+
+
 @step(cite="Brandt 2024; Fixsen et al. 2000; jwst 3.0.0 ramp_fit", learned="rate_template", learn=learn_rates)
-def ramp_fit(state: Ramps, refs: RampFitRefs, params: RampFitParams) -> tuple[Rates, None]:
+def ramp_fit(state: Ramps, refs: RampFitRefs, params: RampFitParams) -> tuple[Rates, RampFitInfo | None]:
     """Fit the slope (DN/s) of every pixel and integration, with its variances by cause.
 
     Pixels without a usable difference are NaN and DO_NOT_USE, variances 0.
     """
-    if params.suppress_one_group and state.readout.ngroups > 1:
-        state = eqx.tree_at(lambda s: s.groupdq, state, _suppress_one_group(state.groupdq))
+    state = eqx.tree_at(lambda s: s.groupdq, state, _chosen(state.groupdq, params))
     known = refs.gain.data > 0
     gain = jnp.where(known, refs.gain.data, 1)
     pixeldq = state.pixeldq | jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
-    fit = _ols if params.algorithm == "OLS_C" or state.readout.ngroups == 1 else _gls
-    slope, var_poisson, var_rnoise, fitted = fit(state, refs, params, gain)
+    info = None
+    match algorithm_for(state, params):
+        case "OLS_C":
+            slope, var_poisson, var_rnoise, fitted = _ols(state, refs, params, gain)
+        case "LIKELY":
+            (slope, var_poisson, var_rnoise, fitted), jumped, chi_square = _likely(state, refs, params, gain)
+            pixeldq = pixeldq | jnp.where(jumped, flags.JUMP_DET, 0).astype(jnp.uint32)
+            info = RampFitInfo(chi_square)
+        case _:
+            slope, var_poisson, var_rnoise, fitted = _gls(state, refs, params, gain)
     dq = _combined_flags(state.groupdq, pixeldq, fitted)
     good = (dq & flags.DO_NOT_USE) == 0
     zero = jnp.zeros_like(slope)
@@ -78,7 +106,7 @@ def ramp_fit(state: Ramps, refs: RampFitRefs, params: RampFitParams) -> tuple[Ra
         dq=dq,
         integration=state.integration,
     )
-    return rates, None
+    return rates, info
 
 
 def usable_differences(state: Ramps) -> tuple[Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
@@ -180,8 +208,66 @@ def _official_rate(state: Ramps, lone_time_s: Float[Array, "#integration #y #x"]
     return (jnp.where(real[:, None, None], rate, 0).sum(0) / count).astype(state.data.dtype)
 
 
-def _suppress_one_group(groupdq: Array) -> Array:
-    """Ramps with exactly one good group lose it."""
+def _likely(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Array, "y x"]):
+    """The likelihood fit: what `_ols` returns, whether jumps were found, chi-square.
+
+    The covariance of the search is that of the median difference of the ramp (of all groups, as the official code has
+    it), that of the fit has the slope that the search leaves.
+    """
+    data, groupdq, groups = _resultants(state)
+    moments = ramp_likelihood.reads(groups)
+    units = ramp_likelihood.shapes(moments, state.frame_time_s)
+    bad = groupdq != 0
+    usable = ~(bad[1:] | bad[:-1])
+    spacing = (moments.spacing * state.frame_time_s).astype(data.dtype)[:, None, None, None]
+    difference = jnp.diff(data, axis=0) / spacing
+    read = jnp.maximum(refs.readnoise.data**2 / 2, LEAST_READ_VARIANCE)
+    dark = 0 if refs.dark is None else refs.dark.current
+
+    def covariance(rate: Float[Array, "integration y x"]) -> ramp_likelihood.Covariance:
+        return ramp_likelihood.covariance(units, jnp.maximum(rate, 0) / gain, read)
+
+    fixed = jax.lax.stop_gradient(difference)
+    typical = covariance(order.median(fixed, jnp.ones_like(usable)))
+    averaged = bool((moments.number[1:-1] > 1).any())
+    kept, rate = ramp_likelihood.search(fixed, usable, jax.lax.stop_gradient(typical), averaged, *SAVED_BY_A_JUMP)
+    rate = jnp.maximum(jax.lax.stop_gradient(rate), 0) + dark
+    result = ramp_likelihood.fit(difference, kept, covariance(rate))
+    weights = jax.lax.stop_gradient(result.weights) if params.gradient == "frozen" else result.weights
+    slope = (weights * jnp.where(kept, difference, 0)).sum(0)
+    poisson, noise = (ramp_likelihood.quadratic(weights, unit) for unit in units)
+    return (slope, poisson * rate / gain, noise * read, kept.any(0)), (usable & ~kept).any(0), result.chi_square
+
+
+def _resultants(state: Ramps) -> tuple[Float[Array, "group integration y x"], Array, list[np.ndarray]]:
+    """Groups (first axis), their flags and read times in frames; a ZEROFRAME is taken out of the first group.
+
+    Where it is not usable the first group is not either, since it is not known what to take out.
+    """
+    r = state.readout
+    data, groupdq = (jnp.moveaxis(x, 1, 0) for x in (state.data, state.groupdq))
+    groups = [1.0 + np.arange(r.nframes) + number * r.frames_per_group for number in range(r.ngroups)]
+    if state.zeroframe is None or r.nframes < 2:
+        return data, groupdq, groups
+    rest = (data[0] * r.nframes - state.zeroframe) / (r.nframes - 1)
+    lost = groupdq[0] | jnp.where(state.zeroframe == 0, flags.DO_NOT_USE, 0).astype(groupdq.dtype)
+    return (
+        jnp.concatenate([state.zeroframe[None], rest[None], data[1:]]),
+        jnp.concatenate([lost[None], lost[None], groupdq[1:]]),
+        [groups[0][:1], groups[0][1:], *groups[1:]],
+    )
+
+
+def _chosen(groupdq: Array, params: RampFitParams) -> Array:
+    """Flags with DO_NOT_USE outside `firstgroup` ... `lastgroup`, and in ramps with exactly one good group."""
+    ngroups = groupdq.shape[1]
+    first = max(params.firstgroup or 0, 0)
+    last = ngroups - 1 if params.lastgroup is None else params.lastgroup
+    if first < last:
+        number = jnp.arange(ngroups)[:, None, None]
+        groupdq = groupdq | jnp.where((number < first) | (number > last), flags.DO_NOT_USE, 0).astype(groupdq.dtype)
+    if not params.suppress_one_group or ngroups == 1 or params.algorithm == "LIKELY":  # which fits no lone groups
+        return groupdq
     alone = ((groupdq & ~jnp.uint8(flags.PERSISTENCE)) == 0).sum(1, keepdims=True) == 1
     return groupdq | jnp.where(alone, flags.DO_NOT_USE, 0).astype(groupdq.dtype)
 
