@@ -85,6 +85,10 @@ class Effect:
         """
         return 0.0
 
+    def shared(self, covariance: Float[Array, "y x"], state: Any, refs: Any, params: Any) -> Float[Array, "y x"]:
+        """Return what is left of a covariance of two reads where pixels mix with their neighbours: all of it."""
+        return covariance
+
 
 def key_of(base: Key[Array, ""], name: str, integration: Int[Array, ""]) -> Key[Array, ""]:
     """Return the key of an effect in an integration: fold_in(fold_in(base, crc32(name)), integration)."""

@@ -27,6 +27,12 @@ def averaged(frames: Float[Array, "frame y x"], readout: Readout) -> UInt16[Arra
     return (total // readout.frame_divisor).astype(jnp.uint16)
 
 
+def truncation_variance(readout: Readout) -> float:
+    """Variance of the remainder that is lost, 0 ... n - 1 parts of the divisor n alike often: (n^2 - 1) / 12 n^2."""
+    n = readout.frame_divisor
+    return (n**2 - 1) / (12 * n**2)
+
+
 def mean(frames: Float[Array, "frame y x"], readout: Readout) -> Float[Array, "group y x"]:
     """Return groups without rounding."""
     return group_sums(frames, readout) / readout.frame_divisor

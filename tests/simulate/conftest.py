@@ -1,10 +1,19 @@
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from uptheramp.calibrate.instruments.core import Curve
+from uptheramp.simulate.detector import maps
+from uptheramp.simulate.effect import Params
 from uptheramp.simulate.observation import observe
-from uptheramp.simulate.ramps import render
+from uptheramp.simulate.ramps import chain, render
 from uptheramp.simulate.scene.planet import Planet
 from uptheramp.simulate.scene.star import Star
+from uptheramp.simulate.state import Illumination
 
 
 def constant(value):
@@ -48,3 +57,61 @@ def everything_on(small):
     constants = render.build(observation)
     data, memory, truth = render.draw_chunk(observation, constants, 0, observation.nints)
     return observation, constants, data, memory, truth
+
+
+class Bench:
+    """A few pixels of a detector under constant light, without optics: the chain of effects alone."""
+
+    def __init__(self, observation, size, rate_e_per_s):
+        self.observation = o = dataclasses.replace(
+            observation, subarray=dataclasses.replace(observation.subarray, size=size)
+        )
+        self.maps = maps.draw(o.detector, o.shape, o.readout, o.interleaved, o.detector_seed)
+        self.params = Params(np.float64(o.subarray.frame_time_s), np.float64(o.cadence_s), np.float32(1))
+        self.own = chain.constants(o, self.maps, o.effects)
+        self.rate = np.full((o.reads_per_integration, *o.shape), rate_e_per_s, np.float32)
+
+    def light(self, integration=0, memory=None):
+        """Return the light of an integration."""
+        return Illumination(jnp.asarray(self.rate), jnp.asarray(integration), memory or {})
+
+    def start(self, key, on):
+        """Return the memory before the first integration."""
+        return chain.start(key, self.own, on)
+
+    @functools.partial(jax.jit, static_argnames=("self", "count", "on"))
+    def drawn(self, key, count=1, on=None, memory=None, first=0):
+        """Frames (integration, frame, y, x) of one realisation, DN, and the memory after it."""
+        on = self.observation.effects if on is None else on
+
+        def one(memory, integration):
+            args = self.light(integration, memory), self.maps, self.params, self.own, on
+            frames, _ = chain.draw(key, *args)
+            return frames.memory, frames.dn
+
+        memory = self.start(key, on) if memory is None else memory
+        memory, dn = jax.lax.scan(one, memory, first + jnp.arange(count))
+        return dn, memory
+
+    @functools.partial(jax.jit, static_argnames=("self", "count", "on"))
+    def mean(self, count=1, on=None):
+        """Frames (integration, frame, y, x) of the mean, DN."""
+        on = self.observation.effects if on is None else on
+
+        def one(memory, integration):
+            frames = chain.mean(self.light(integration, memory), self.maps, self.params, self.own, on)
+            return frames.memory, frames.dn
+
+        memory = self.start(jax.random.key(0), chain.remembering(on))
+        return jax.lax.scan(one, memory, jnp.arange(count))[1]
+
+
+@pytest.fixture(scope="session")
+def bench(planet):
+    """Return a function that makes a `Bench` of a mode: its window's size (x, y), effects and settings by keywords."""
+
+    def make(mode, size, *, rate_e_per_s=0.0, **keywords):
+        defaults = {"ngroups": 4, "nints": 4, "star": Star(30.0), "planet": planet}
+        return Bench(observe(mode, **(defaults | keywords)), size, rate_e_per_s)
+
+    return make

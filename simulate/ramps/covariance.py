@@ -1,0 +1,94 @@
+"""Covariance of the group differences of each pixel: the covariance faces of all effects, through chain and MULTIACCUM.
+
+Each effect adds C(i, j) to the covariance of reads i and j, and every later one multiplies it by its derivatives at
+both reads: the chain is linearised about its mean. Groups are weighted sums of reads, so
+
+    cov(D_a, D_b) = sum_ij w_ai w_bj C(i, j),    D_a = group a + 1 - group a
+
+For Poisson and read noise alone these are alpha and beta of Brandt (2024, PASP 136, 045004), without his division by
+the time between groups; 1/f and telegraph noise reach further than neighbours. What pixels share with their
+neighbours before the noise is drawn (charge migration) is left out.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from uptheramp.calibrate.instruments.core import Readout
+from uptheramp.simulate.effect import Effect, Params
+from uptheramp.simulate.ramps import chain, multiaccum
+from uptheramp.simulate.state import Charge, Frames, Illumination
+
+Reads = Callable[[Int[Array, ""], Int[Array, ""]], Float[Array, "y x"]]
+
+
+class Link(NamedTuple):
+    """An effect, the mean state before it, what it is given, and the derivative of what comes out, read by read."""
+
+    effect: Effect
+    before: Any
+    given: Params
+    slope: Float[Array, "frame y x"] | float
+
+
+def of_reads(light: Illumination, refs: Any, params: Params, own: chain.Own, on: tuple[str, ...]) -> Reads:
+    """Return the function (i, j) -> covariance of reads i and j of each pixel, DN^2, with the effects named in `on`."""
+    links = []
+
+    def apply(effect: Effect, state: Any) -> Any:
+        given = params.of(own.get(effect.name))
+        if effect.name not in on:
+            return effect.absent(state, refs, given)
+        links.append(Link(effect, state, given, _slope(effect, state, refs, given)))
+        return effect.mean(state, refs, given)
+
+    shape = chain.run(light, refs, apply).dn.shape[1:]
+
+    def covariance(i: Array, j: Array) -> Array:
+        total, electrons = jnp.zeros(shape), True
+        for effect, before, given, slope in links:
+            if electrons and isinstance(before, Frames):
+                total, electrons = total / refs.gain**2, False
+            if not isinstance(slope, float):
+                total = effect.shared(total, before, refs, given) * slope[i] * slope[j]
+            total = total + effect.covariance(before, refs, given, i, j)
+        return total / refs.gain**2 if electrons else total
+
+    return covariance
+
+
+def group_differences(reads: Reads, readout: Readout, lag: int = 0) -> Float[Array, "difference y x"]:
+    """Covariance of each group difference with the one `lag` later, DN^2; groups cut to whole DN as on board."""
+    n, step = readout.nframes, readout.frames_per_group
+    frame = jnp.concatenate([jnp.arange(n), step + jnp.arange(n)])
+    weight = jnp.repeat(jnp.array([-1.0, 1.0]), n) / readout.frame_divisor
+    pairs = jnp.repeat(jnp.arange(2 * n), 2 * n), jnp.tile(jnp.arange(2 * n), 2 * n)
+
+    def one(first: Array) -> Array:
+        def add(total: Array, pair: tuple[Array, Array]) -> tuple[Array, None]:
+            p, q = pair
+            i, j = first * step + frame[p], (first + lag) * step + frame[q]
+            return total + weight[p] * weight[q] * reads(i, j), None
+
+        nothing = jnp.zeros_like(reads(jnp.asarray(0), jnp.asarray(0)))
+        return jax.lax.scan(add, nothing, pairs)[0]
+
+    cut = {0: 2.0, 1: -1.0}.get(lag, 0.0) * multiaccum.truncation_variance(readout)
+    return jax.lax.map(one, jnp.arange(readout.ngroups - 1 - lag)) + cut
+
+
+def _slope(effect: Effect, state: Any, refs: Any, given: Params) -> Float[Array, "frame y x"] | float:
+    """Derivative of the effect's output by its input, pixel by pixel; 1.0 for what happens to light."""
+    if isinstance(state, Illumination):
+        return 1.0
+    name = "electrons" if isinstance(state, Charge) else "dn"
+
+    def output(values: Array) -> Array:
+        return getattr(effect.mean(replace(state, **{name: values}), refs, given), name)
+
+    values = getattr(state, name)
+    return jax.jvp(output, (values,), (jnp.ones_like(values),))[1]
