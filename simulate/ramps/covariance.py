@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int
 from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.simulate.effect import Effect, Params
 from uptheramp.simulate.ramps import chain, multiaccum
-from uptheramp.simulate.state import Charge, Frames, Illumination
+from uptheramp.simulate.state import Charge, Frames, Illumination, Pointing
 
 Reads = Callable[[Int[Array, ""], Int[Array, ""]], Float[Array, "y x"]]
 
@@ -35,7 +35,9 @@ class Link(NamedTuple):
     slope: Float[Array, "frame y x"] | float
 
 
-def of_reads(light: Illumination, refs: Any, params: Params, own: chain.Own, on: tuple[str, ...]) -> Reads:
+def of_reads(
+    pointing: Pointing, shine: chain.Shine, refs: Any, params: Params, own: chain.Own, on: tuple[str, ...]
+) -> Reads:
     """Return the function (i, j) -> covariance of reads i and j of each pixel, DN^2, with the effects named in `on`."""
     links = []
 
@@ -46,7 +48,8 @@ def of_reads(light: Illumination, refs: Any, params: Params, own: chain.Own, on:
         links.append(Link(effect, state, given, _slope(effect, state, refs, given)))
         return effect.mean(state, refs, given)
 
-    shape = chain.run(light, refs, apply).dn.shape[1:]
+    frames, _ = chain.run(pointing, shine, refs, apply)
+    shape = frames.dn.shape[1:]
 
     def covariance(i: Array, j: Array) -> Array:
         total, electrons = jnp.zeros(shape), True
@@ -82,8 +85,8 @@ def group_differences(reads: Reads, readout: Readout, lag: int = 0) -> Float[Arr
 
 
 def _slope(effect: Effect, state: Any, refs: Any, given: Params) -> Float[Array, "frame y x"] | float:
-    """Derivative of the effect's output by its input, pixel by pixel; 1.0 for what happens to light."""
-    if isinstance(state, Illumination):
+    """Derivative of the effect's output by its input, pixel by pixel; 1.0 for what comes before the charge."""
+    if isinstance(state, Pointing | Illumination):
         return 1.0
     name = "electrons" if isinstance(state, Charge) else "dn"
 

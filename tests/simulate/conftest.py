@@ -13,7 +13,7 @@ from uptheramp.simulate.observation import observe
 from uptheramp.simulate.ramps import chain, render
 from uptheramp.simulate.scene.planet import Planet
 from uptheramp.simulate.scene.star import Star
-from uptheramp.simulate.state import Illumination
+from uptheramp.simulate.state import Illumination, Pointing
 
 
 def constant(value):
@@ -71,9 +71,14 @@ class Bench:
         self.own = chain.constants(o, self.maps, o.effects)
         self.rate = np.full((o.reads_per_integration, *o.shape), rate_e_per_s, np.float32)
 
-    def light(self, integration=0, memory=None):
-        """Return the light of an integration."""
-        return Illumination(jnp.asarray(self.rate), jnp.asarray(integration), memory or {})
+    def given(self, integration=0, memory=None):
+        """Return what the chain is given for an integration, but for the effects that are on."""
+
+        def shine(pointing):
+            return Illumination(jnp.asarray(self.rate), pointing.integration, pointing.memory), {}
+
+        pointing = Pointing.at_rest(len(self.rate), jnp.asarray(integration), memory or {})
+        return pointing, shine, self.maps, self.params, self.own
 
     def start(self, key, on):
         """Return the memory before the first integration."""
@@ -85,8 +90,7 @@ class Bench:
         on = self.observation.effects if on is None else on
 
         def one(memory, integration):
-            args = self.light(integration, memory), self.maps, self.params, self.own, on
-            frames, _ = chain.draw(key, *args)
+            frames, _ = chain.draw(key, *self.given(integration, memory), on)
             return frames.memory, frames.dn
 
         memory = self.start(key, on) if memory is None else memory
@@ -99,7 +103,7 @@ class Bench:
         on = self.observation.effects if on is None else on
 
         def one(memory, integration):
-            frames = chain.mean(self.light(integration, memory), self.maps, self.params, self.own, on)
+            frames = chain.mean(*self.given(integration, memory), on)
             return frames.memory, frames.dn
 
         memory = self.start(jax.random.key(0), chain.remembering(on))

@@ -14,7 +14,7 @@ SEEDS = 1500
 def predicted(bench, lags):
     """Covariance of group differences 0 ... lags - 1 apart, as the faces say."""
     o = bench.observation
-    reads = covariance.of_reads(bench.light(), bench.maps, bench.params, bench.own, o.effects)
+    reads = covariance.of_reads(*bench.given(), o.effects)
     return [np.asarray(covariance.group_differences(reads, o.readout, lag)) for lag in range(lags)]
 
 
@@ -99,6 +99,6 @@ def test_poisson_and_read_noise_give_the_weights_of_brandt(bench, mode):
 
 def test_a_reset_level_is_in_every_read_and_in_no_difference(bench):
     made = bench("nirspec_prism", (8, 4), effects=("ktc",))
-    reads = covariance.of_reads(made.light(), made.maps, made.params, made.own, ("ktc",))
+    reads = covariance.of_reads(*made.given(), ("ktc",))
     assert np.asarray(reads(0, 3)) == pytest.approx((made.maps.ktc_e / made.maps.gain) ** 2, rel=1e-5)
     assert predicted(made, 1)[0] == pytest.approx(0, abs=1e-3)
