@@ -22,6 +22,7 @@ from uptheramp.calibrate.instruments.core import (
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.times import DAY_S
 from uptheramp.simulate.ramps import chain
+from uptheramp.simulate.ramps.geometry import geometry
 from uptheramp.simulate.ramps.multiaccum import reads_per_integration
 from uptheramp.simulate.scene.field import FieldStar
 from uptheramp.simulate.scene.planet import Planet
@@ -162,6 +163,7 @@ class Observation:
             channel=m.channel,
             module=m.module,
             target=self.target,
+            geometry=geometry(self),
         )
 
 

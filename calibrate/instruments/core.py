@@ -226,6 +226,7 @@ class Mode(Sourced):
     orders: tuple[Order, ...] = ()
     image: Image | None = None
     useful_range_um: tuple[float, float] = (0.0, 0.0)
+    field_point_px: tuple[float, float] | None = None  # (x, y), 0-based, of the star without the grism
     approximate: str = ""  # what is not as in flight, in words
 
 

@@ -97,7 +97,9 @@ def placed(instrument: Instrument, mode: Mode, subarray: Subarray) -> Mode:
         mode.image,
         centre_px=subarray.target_px or (mode.image.centre_px[0] + shift[0], mode.image.centre_px[1] + shift[1]),
     )
-    return replace(mode, orders=tuple(o for o in orders if meets(o.trace_px, length, height)), image=image)
+    point = mode.field_point_px and (mode.field_point_px[0] + shift[0], mode.field_point_px[1] + shift[1])
+    orders = tuple(o for o in orders if meets(o.trace_px, length, height))
+    return replace(mode, orders=orders, image=image, field_point_px=point)
 
 
 def match(meta: ExposureMeta) -> tuple[Instrument, Mode | None, Subarray]:

@@ -198,7 +198,7 @@ def open_segment(path: Path) -> Segment:
                 raise InputError(
                     f"{path}: no extension SCI or EXTRACT1D; give an uncal, rateints, calints or x1dints file"
                 )
-            meta = from_header(hdus[0].header, str(path))
+            meta = from_header(hdus[0].header, str(path), hdus["SCI"].header if "SCI" in hdus else None)
             if "SCI" not in hdus:
                 return _checked(
                     Segment(path, meta, "x1dints", read_int_times(hdus, path)), (len(hdus["EXTRACT1D"].data),)

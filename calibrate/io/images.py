@@ -36,7 +36,8 @@ def writer(
     }
     if wavelength_um is not None:
         images["WAVELENGTH"] = ("float32", meta.shape, "um")
-    return StreamedFile(path, primary(meta, MODEL, Path(path).name, steps), images, {"INT_TIMES": int_times})
+    header = primary(meta, MODEL, Path(path).name, steps)
+    return StreamedFile(path, header, images, {"INT_TIMES": int_times}, meta.sci_cards())
 
 
 def pieces(rates: Rates, count: int) -> dict[str, np.ndarray]:
@@ -55,7 +56,8 @@ def write_mean(path: Path, meta: ExposureMeta, mean: dict[str, np.ndarray], unit
     """Write the `_rate` product: the mean image of an exposure with its variances, (y, x) arrays by extension."""
     units = {"SCI": unit, "ERR": unit, "DQ": "", "VAR_POISSON": f"({unit})^2", "VAR_RNOISE": f"({unit})^2"}
     spec = {name: ("uint32" if name == "DQ" else "float32", meta.shape, text) for name, text in units.items()}
-    with StreamedFile(path, primary(meta, "ImageModel", Path(path).name, steps), spec, {}) as file:
+    header = primary(meta, "ImageModel", Path(path).name, steps)
+    with StreamedFile(path, header, spec, {}, meta.sci_cards()) as file:
         file.write(0, **mean)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Readout
+from uptheramp.calibrate.io import geometry
+from uptheramp.calibrate.io.geometry import Geometry
 
 # field -> (keyword, extension is PRIMARY); fields that are not here are derived or come from the SCI header
 KEYWORDS = {
@@ -89,6 +91,7 @@ class ExposureMeta:
     observation: str = "001"
     visit: str = "001"
     mean_group_s: float | None = None  # mean time of the groups used, s after INT_START; None: all groups (ours alone)
+    geometry: Geometry | None = None
 
     def __post_init__(self):
         if self.integration_end == 0:
@@ -104,13 +107,18 @@ class ExposureMeta:
         return replace(self, segment=number, segments=total, integration_start=first, integration_end=last)
 
     def cards(self) -> dict[str, Any]:
-        """Header keywords and values; what is empty is left out."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {KEYWORDS[name]: value for name, value in values.items() if value not in ("", None)}
+        """Keywords and values of the primary header; what is empty is left out."""
+        values = {key: getattr(self, name) for name, key in KEYWORDS.items()}
+        mine = {key: value for key, value in values.items() if value not in ("", None)}
+        return mine | (self.geometry.cards("PRIMARY") if self.geometry else {})
+
+    def sci_cards(self) -> dict[str, Any]:
+        """Keywords and values that belong into the header of SCI."""
+        return self.geometry.cards("SCI") if self.geometry else {}
 
 
-def from_header(header: Any, path: str) -> ExposureMeta:
-    """Build the record from a primary header; `path` is only for the error text.
+def from_header(header: Any, path: str, sci: Any = None) -> ExposureMeta:
+    """Build the record from a primary header and, where there is one, that of SCI; `path` is for the error text.
 
     Raises
     ------
@@ -120,6 +128,8 @@ def from_header(header: Any, path: str) -> ExposureMeta:
     values: dict[str, Any] = {}
     missing = []
     for f in fields(ExposureMeta):
+        if f.name not in KEYWORDS:
+            continue
         value = header.get(KEYWORDS[f.name])
         if value is None and f.name == "frame_divisor":
             value = header.get("NFRAMES")
@@ -133,7 +143,7 @@ def from_header(header: Any, path: str) -> ExposureMeta:
         values[f.name] = f.type(value) if isinstance(f.type, type) else value
     if missing:
         raise InputError(f"{path}: header lacks {', '.join(missing)}; is it a JWST exposure (uncal, rateints, ...)?")
-    return ExposureMeta(**values)
+    return ExposureMeta(**values, geometry=geometry.from_headers({"PRIMARY": header, "SCI": sci or {}}))
 
 
 _OPTIONAL = frozenset(

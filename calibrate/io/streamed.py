@@ -4,6 +4,7 @@ astropy's own path for unsigned integers moves 0.1 GB/s and needs the whole arra
 Unsigned integers are stored as FITS does it: signed, with the top bit flipped and BZERO saying so.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,7 @@ _STORED = {"uint16": ">i2", "uint32": ">i4", "float32": ">f4"}
 _BLOCK = 2880
 
 
-def _header(name: str, dtype: str, shape: tuple[int, ...], unit: str) -> fits.Header:
+def _header(name: str, dtype: str, shape: tuple[int, ...], unit: str, cards: Mapping[str, Any]) -> fits.Header:
     header = fits.Header()
     header["XTENSION"], header["BITPIX"], header["NAXIS"] = "IMAGE", _BITPIX[dtype], len(shape)
     for axis, length in enumerate(reversed(shape), start=1):
@@ -29,6 +30,7 @@ def _header(name: str, dtype: str, shape: tuple[int, ...], unit: str) -> fits.He
         header["BSCALE"], header["BZERO"] = 1, 1 << (8 * np.dtype(dtype).itemsize - 1)
     if unit:
         header["BUNIT"] = unit
+    header.update(cards)
     return header
 
 
@@ -45,6 +47,8 @@ class StreamedFile:
         Extension name -> (dtype name, shape, unit).
     tables
         Extension name -> structured array, appended at the end.
+    sci_cards
+        Further keywords of SCI.
     """
 
     def __init__(
@@ -53,8 +57,10 @@ class StreamedFile:
         primary: fits.PrimaryHDU,
         images: dict[str, tuple[str, tuple[int, ...], str]],
         tables: dict[str, np.ndarray],
+        sci_cards: Mapping[str, Any] | None = None,
     ):
         self.path, self.primary, self.images, self.tables = Path(path), primary, images, tables
+        self.sci_cards = dict(sci_cards or {})
 
     def __enter__(self) -> "StreamedFile":
         self._context = whole(self.path)
@@ -64,7 +70,8 @@ class StreamedFile:
         with self._temporary.open("r+b") as file:
             file.seek(0, 2)
             for name, (dtype, shape, unit) in self.images.items():
-                file.write(_header(name, dtype, shape, unit).tostring().encode("ascii"))
+                cards = self.sci_cards if name == "SCI" else {}
+                file.write(_header(name, dtype, shape, unit, cards).tostring().encode("ascii"))
                 offsets[name] = file.tell()
                 size = int(np.prod(shape)) * np.dtype(dtype).itemsize
                 file.seek(offsets[name] + -(-size // _BLOCK) * _BLOCK)
@@ -93,5 +100,5 @@ class StreamedFile:
         if kind is None:
             with fits.open(self._temporary, mode="append", memmap=False) as hdus:
                 hdus.extend(fits.BinTableHDU(table, name=name) for name, table in self.tables.items())
-                hdus.append(asdf_extension(self.primary))
+                hdus.append(asdf_extension(self.primary, self.sci_cards))
         self._context.__exit__(kind, error, trace)

@@ -41,9 +41,8 @@ class UncalWriter:
         if refout_dn is not None:
             images["REFOUT"] = ("uint16", (count, meta.ngroups, y, x // 4), "DN")
         self.count, self.written, self.refout_dn, self.meta = count, 0, refout_dn, meta
-        self.file = StreamedFile(
-            path, primary(meta, "Level1bModel", Path(path).name), images, {"GROUP": group_table, "INT_TIMES": int_times}
-        )
+        header, tables = primary(meta, "Level1bModel", Path(path).name), {"GROUP": group_table, "INT_TIMES": int_times}
+        self.file = StreamedFile(path, header, images, tables, meta.sci_cards())
 
     def __enter__(self) -> "UncalWriter":
         self.file.__enter__()

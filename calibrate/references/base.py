@@ -93,12 +93,15 @@ def describe(model: Any, meta: ExposureMeta, reftype: str, *, window: bool = Tru
     return model
 
 
-def save(model: Any, path: Path) -> None:
-    """Write a reference model beside its final name and rename it, so that no half-written file is ever seen."""
+def save(model: Any, path: Path, **options: Any) -> None:
+    """Write a reference model beside its final name and rename it, so that no half-written file is ever seen.
+
+    `options` go to the model's own save.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # in a folder of its own, because the model writes the name it is saved under into the header
     with TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder:
         temporary = Path(folder) / path.name
-        model.save(temporary)
+        model.save(temporary, **options)
         temporary.replace(path)

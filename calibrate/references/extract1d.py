@@ -6,7 +6,7 @@ Edges across the dispersion are continuous coordinates in which pixel j covers j
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -32,6 +32,7 @@ class Extract1d(eqx.Module):
     background: Float[np.ndarray | Array, "window 2 term"]
     dispersion_axis: int = eqx.field(static=True)
     background_order: int = eqx.field(static=True, default=0)
+    ending: ClassVar[str] = "json"
 
     @classmethod
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Extract1d":
@@ -65,7 +66,6 @@ class Extract1d(eqx.Module):
         aperture = {
             "id": "ANY",
             "region_type": "target",
-            "spectral_order": 1,
             "dispaxis": self.dispersion_axis,
             "independent_var": "pixel",
             "src_coeff": [np.asarray(self.lower).tolist(), np.asarray(self.upper).tolist()],

@@ -12,6 +12,7 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import base
 
+ARCSEC2_PER_SR = 4.254517e10
 _METRE = 1e-4  # wavelengths below this are in metres: some NIRSpec tables
 
 
@@ -43,6 +44,7 @@ class Photom(eqx.Module):
     response: Float[Array, "knot"]
     unit: str = eqx.field(static=True, default="MJy/sr")
     per_micron: bool = eqx.field(static=True, default=False)
+    pixel_sr: float | None = eqx.field(static=True, default=None)  # written for others; our steps do not need it
 
     @classmethod
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Photom":
@@ -88,6 +90,10 @@ class Photom(eqx.Module):
         with getattr(datamodels, table.model)(phot_table=np.array([row], dtype=dtype)) as model:
             if table.per_micron:
                 model.phot_unit = _unit(table, per_micron=self.per_micron)
+            if self.pixel_sr is not None:
+                photometry = model.meta.photometry
+                photometry.pixelarea_steradians = self.pixel_sr
+                photometry.pixelarea_arcsecsq = self.pixel_sr * ARCSEC2_PER_SR
             base.save(base.describe(model, meta, "PHOTOM", window=False), path)
 
     @classmethod

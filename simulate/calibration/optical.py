@@ -2,11 +2,15 @@
 
 import numpy as np
 
+from uptheramp.calibrate.instruments.core import Order
 from uptheramp.calibrate.references import photom as photom_format
+from uptheramp.calibrate.references.carried import Carried
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.photom import Photom
 from uptheramp.calibrate.references.wavemap import Wavemap
 from uptheramp.simulate.observation import Observation
+from uptheramp.simulate.optics import trace
+from uptheramp.simulate.optics.dispersed import Spectrum
 from uptheramp.simulate.ramps.render import Constants
 from uptheramp.simulate.scene import star
 
@@ -14,15 +18,15 @@ HALF_WIDTH_FWHM = 1.75  # of the widest part of the trace: the box holds all but
 GAP_PX = 1.0  # between box and background window
 NARROWEST_PX = 1.0  # background windows that are narrower are left out
 TRACE_DEGREE = 3
-ARCSEC2_PER_SR = 4.254517e10
 FAINTEST = 1e-3  # of the brightest element: below, no flux calibration is measured
 
 
-def wavemap(observation: Observation, constants: Constants) -> Wavemap:
+def wavemap(observation: Observation) -> Wavemap:
     """Return the wavelength of the first order in each pixel, the same all across the dispersion."""
-    along = constants.spectra[0].along_um.astype(np.float32)
-    along = along if observation.mode.dispersion_axis == 1 else along[:, None]
-    return Wavemap(np.broadcast_to(along, observation.shape).copy())
+    order, axis = observation.mode.orders[0], observation.mode.dispersion_axis
+    position = np.arange(observation.shape[1] if axis == 1 else observation.shape[0], dtype=float)
+    along = np.where(trace.covered(order, position), trace.wavelength(order, position), np.nan).astype(np.float32)
+    return Wavemap(np.broadcast_to(along if axis == 1 else along[:, None], observation.shape).copy())
 
 
 def extract1d(observation: Observation) -> Extract1d:
@@ -32,8 +36,8 @@ def extract1d(observation: Observation) -> Extract1d:
     across, along = observation.shape if axis == 1 else observation.shape[::-1]
     edge = readout.reference_rows if axis == 1 else readout.reference_columns
     position = np.arange(along)
-    trace = np.interp(position, order.trace_px.x, order.trace_px.y)
-    centre = np.polynomial.Polynomial.fit(position, trace, TRACE_DEGREE).convert().coef
+    middle = np.interp(position, order.trace_px.x, order.trace_px.y)
+    centre = np.polynomial.Polynomial.fit(position, middle, TRACE_DEGREE).convert().coef
     half = np.ceil(HALF_WIDTH_FWHM * max(order.fwhm_px.y)) + 0.5
 
     def shifted(by: float) -> np.ndarray:
@@ -44,34 +48,66 @@ def extract1d(observation: Observation) -> Extract1d:
 
     below = [level(edge[0] - 0.5), shifted(-half - GAP_PX)]
     above = [shifted(half + GAP_PX), level(across - edge[1] - 0.5)]
-    room = trace.min() - half - GAP_PX - edge[0], across - edge[1] - 1 - trace.max() - half - GAP_PX
+    room = middle.min() - half - GAP_PX - edge[0], across - edge[1] - 1 - middle.max() - half - GAP_PX
     windows = [w for w, width in zip((below, above), room, strict=True) if width >= NARROWEST_PX]
     background = np.array(windows).reshape(-1, 2, len(centre))
     return Extract1d(shifted(-half), shifted(half), background, axis)
 
 
-def photom(observation: Observation, constants: Constants) -> Photom | None:
-    """Return flux over count rate of the star itself; None where the exposure type has no official table."""
-    table = photom_format.TABLES.get(observation.mode.exp_type)
-    if table is None:
+def photom(observation: Observation, constants: Constants) -> Photom | Carried | None:
+    """Return flux over count rate of the star itself.
+
+    One row for spectra of one order; a table of all orders for SOSS, whose spectra the official pipeline calibrates
+    after the extraction; None where the star is imaged.
+    """
+    o = observation
+    if o.mode.image is not None:
         return None
-    spectrum = constants.spectra[0]
-    rate = np.asarray(spectrum.response(spectrum.photons)) / float(np.mean(constants.maps.gain))
-    lam = spectrum.along_um
-    lit = np.isfinite(lam) & (rate > FAINTEST * rate.max())
-    mjy = star.flux_jy(observation.star, lam[lit]) * 1e-6
+    pairs = list(zip(o.mode.orders, constants.spectra, strict=True))
+    table = photom_format.TABLES.get(o.mode.exp_type)
+    if table is None:
+        return _all_orders(o, [(order, *_response(o, order, s, constants)) for order, s in pairs])
+    lam, response = _response(o, *pairs[0], constants)
     unit = photom_format.UNITS[table.factor]
-    scale = observation.detector.pixel_scale_arcsec
-    solid_angle = scale[0] * scale[1] / ARCSEC2_PER_SR if unit.endswith("/sr") else 1.0
-    response = mjy / rate[lit] / solid_angle
+    if unit.endswith("/sr"):
+        response = response / pixel_sr(o)
     if table.per_micron:
-        response = response * np.abs(np.gradient(lam[lit]))
-    order = np.argsort(lam[lit])
+        response = response * np.abs(np.gradient(lam))
     middle = float(np.median(response))
     return Photom(
         np.float32(middle),
-        lam[lit][order].astype(np.float32),
-        (response[order] / middle).astype(np.float32),
+        lam.astype(np.float32),
+        (response / middle).astype(np.float32),
         unit,
         table.per_micron,
+        pixel_sr(o),
     )
+
+
+def pixel_sr(observation: Observation) -> float:
+    """Solid angle of a pixel."""
+    scale = observation.detector.pixel_scale_arcsec
+    return scale[0] * scale[1] / photom_format.ARCSEC2_PER_SR
+
+
+def _response(o: Observation, order: Order, spectrum: Spectrum, constants: Constants) -> tuple[np.ndarray, np.ndarray]:
+    """Wavelength (um, ascending) and MJy per DN/s of a dispersion element, where the star gives light enough."""
+    rate = np.asarray(spectrum.response(spectrum.photons)) / float(np.mean(constants.maps.gain))
+    position = np.arange(len(rate), dtype=float)
+    bright = np.flatnonzero(trace.covered(order, position) & (rate > FAINTEST * rate.max()))
+    lam = trace.wavelength(order, position[bright])
+    by_wavelength = np.argsort(lam)
+    return lam[by_wavelength], (star.flux_jy(o.star, lam) * 1e-6 / rate[bright])[by_wavelength]
+
+
+def _all_orders(o: Observation, responses: list[tuple[Order, np.ndarray, np.ndarray]]) -> Carried:
+    length = max(len(lam) for _, lam, _ in responses)
+    vectors = [(name, "f4", (length,)) for name in ("wavelength", "relresponse", "reluncertainty")]
+    columns = [("filter", "S12"), ("pupil", "S15"), ("order", "i2"), ("photmj", "f4"), ("uncertainty", "f4")]
+    table = np.zeros(len(responses), [*columns, ("nelem", "i2"), *vectors])
+    for row, (order, lam, response) in zip(table, responses, strict=True):
+        middle = np.median(response)
+        row["filter"], row["pupil"], row["order"] = o.mode.filter, o.mode.pupil, order.number
+        row["photmj"], row["nelem"] = middle, len(lam)
+        row["wavelength"][: len(lam)], row["relresponse"][: len(lam)] = lam, response / middle
+    return Carried("NisSossPhotomModel", {"phot_table": table}, ending="fits")

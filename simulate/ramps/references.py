@@ -1,10 +1,11 @@
 """Reference files that match a simulated exposure, in three grades.
 
 `oracle` is exactly what the simulator used (for the non-linearity the polynomial fitted to noise-free flat ramps);
-`estimated` is what the calibration programme of `programme.py` measures, noise included; `wrong` is `estimated` with
-stated errors: the non-linearity over-corrected by 20 %, the gain 10 % too high.
+`estimated` is what the calibration programme of `programme.py` and `solution.py` measures, noise included; `wrong` is
+`estimated` with the error that `wrong.py` states for each type.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.references.carried import Carried
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.flat import Flat
 from uptheramp.calibrate.references.gain import Gain
@@ -23,7 +25,8 @@ from uptheramp.calibrate.references.reset import Reset
 from uptheramp.calibrate.references.rscd import Rscd
 from uptheramp.calibrate.references.saturation import Saturation
 from uptheramp.calibrate.references.superbias import Superbias
-from uptheramp.simulate.calibration import linearity, optical, programme
+from uptheramp.simulate.calibration import flats, linearity, official, optical, programme, soss_extraction, wrong
+from uptheramp.simulate.calibration.solution import believed
 from uptheramp.simulate.detector import ipc
 from uptheramp.simulate.detector.adc import CEILING_DN
 from uptheramp.simulate.observation import Observation
@@ -31,12 +34,20 @@ from uptheramp.simulate.ramps import clock
 from uptheramp.simulate.ramps.render import Constants
 
 GRADES = ("oracle", "estimated", "wrong")
-WRONG_DEFICIT, WRONG_GAIN = 1.2, 1.1
 ADC_MARGIN_DN = 500.0
 
 
-def make(observation: Observation, constants: Constants, grade: str, seed: int = 0) -> dict[str, Any]:
-    """Return the references of one grade, keyed by REFTYPE in lower case; `seed` draws the programme's noise.
+def make(
+    observation: Observation, constants: Constants, grade: str, seed: int = 0, only: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Return the references of one grade, keyed by REFTYPE in lower case.
+
+    Parameters
+    ----------
+    seed
+        Draws the programme's noise.
+    only
+        In `wrong`, the types that err, by the names of `wrong.py`; None for all.
 
     Raises
     ------
@@ -46,12 +57,12 @@ def make(observation: Observation, constants: Constants, grade: str, seed: int =
     if grade not in GRADES:
         raise InputError(f"unknown grade of references: {grade}; known: {', '.join(GRADES)}")
     rng = None if grade == "oracle" else np.random.default_rng([observation.detector_seed, seed, 0x63616C])
-    wrong = grade == "wrong"
+    err = frozenset() if grade != "wrong" else frozenset(only or (*wrong.ERRORS, "linearity", "wavemap", "speckernel"))
     o, c, maps = observation, constants, constants.maps
     clean = np.zeros(o.shape, np.uint32)
     bias = programme.averaged_bias(c, rng)
-    gain = _gain(o, c, rng) * (WRONG_GAIN if wrong else 1.0)
-    polynomial, saturated = _linearity(c, bias, gain, rng, WRONG_DEFICIT if wrong else 1.0)
+    gain = _gain(o, c, rng)
+    polynomial, saturated = _linearity(c, bias, rng, wrong.DEFICIT if "linearity" in err else 1.0)
     mid_ir = o.instrument.step_family == "mid_ir"
     dark = programme.averaged_dark(c, clock.group_mean_s(o), rng)
     flat, flat_error = programme.averaged_flat(c, rng)
@@ -68,17 +79,36 @@ def make(observation: Observation, constants: Constants, grade: str, seed: int =
         "readnoise": ReadNoise(_f32(single * np.sqrt(2))),
         "flat": Flat(_f32(np.where(maps.dead, 1.0, flat)), _f32(flat_error), flat_dq),
     }
-    if o.mode.image is None:
-        library |= {"wavemap": optical.wavemap(o, c), "extract1d": optical.extract1d(o)}
-    photom = optical.photom(o, c)
-    if photom is not None:
-        library["photom"] = photom
     if "ipc" in o.effects:
         library["ipc"] = Ipc(_f32(_inverse_kernel(maps.ipc_alpha)))
     if mid_ir:
         library |= {"reset": Reset(_f32(_reset(o, c, rng)), clean), "rscd": Rscd(0, 0)}
     else:
         library["superbias"] = Superbias(_f32(bias), clean)
+    library = _erring(library, err)
+    return library | _erring(_optics(o, c, rng, library["flat"], err), err)
+
+
+def _erring(library: dict[str, Any], err: frozenset[str]) -> dict[str, Any]:
+    return {name: wrong.ERRORS[name](r) if name in err & set(wrong.ERRORS) else r for name, r in library.items()}
+
+
+def _optics(
+    observation: Observation, constants: Constants, rng: np.random.Generator | None, flat: Flat, err: frozenset[str]
+) -> dict[str, Any]:
+    """References of the optics, ours and the official pipeline's, from what the calibration believes of them."""
+    known = believed(observation, rng, wrong="wavemap" in err)
+    library: dict[str, Any] = official.make(known)
+    if observation.mode.orders:
+        library |= {"wavemap": optical.wavemap(known), "extract1d": optical.extract1d(known)}
+    photom = optical.photom(known, constants)
+    if photom is not None:
+        library["photom"] = photom
+    if "fflat" in library:
+        library["dflat"] = flats.detector(observation, flat)
+    if "pastasoss" in library:
+        library["specprofile"] = soss_extraction.specprofile(known, observation, constants)
+        library["speckernel"] = soss_extraction.speckernel(known, wrong.SPREAD if "speckernel" in err else 1.0)
     return library
 
 
@@ -99,13 +129,15 @@ def write(
 
 
 def save(observation: Observation, library: dict[str, Any], directory: Path) -> list[Path]:
-    """Write each reference as `<instrument>_<detector>_<reftype>.fits` (or .json) and return the paths."""
+    """Write each reference as `<instrument>_<detector>_<reftype>.fits` (or .json, .asdf) and return the paths."""
     paths = []
     for name, reference in library.items():
-        ending = "json" if name == "extract1d" else "fits"
         root = f"{observation.instrument.name}_{observation.detector.name}_{name}".lower()
-        path = Path(directory) / f"{root}.{ending}"
-        reference.to_file(path, observation.meta)
+        path = Path(directory) / f"{root}.{getattr(reference, 'ending', 'fits')}"
+        if isinstance(reference, Carried):
+            reference.to_file(path, observation.meta, name.upper())
+        else:
+            reference.to_file(path, observation.meta)
         paths.append(path)
     return paths
 
@@ -125,7 +157,7 @@ def _gain(observation: Observation, constants: Constants, rng: np.random.Generat
 
 
 def _linearity(
-    constants: Constants, bias: np.ndarray, gain: np.ndarray, rng: np.random.Generator | None, scale: float
+    constants: Constants, bias: np.ndarray, rng: np.random.Generator | None, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients for signals without bias (DN), and the raw level up to which they were fitted."""
     maps = constants.maps
