@@ -18,6 +18,7 @@ from uptheramp.calibrate.settings import nearest
 from uptheramp.calibrate.tables import structure
 from uptheramp.scenarios import layers
 from uptheramp.simulate.observation import Observation, centred, observe
+from uptheramp.simulate.optics.alignment import Alignment
 from uptheramp.simulate.ramps import chain
 from uptheramp.simulate.scene.field import FieldStar
 from uptheramp.simulate.scene.planet import Planet
@@ -55,6 +56,7 @@ class ModeBlock:
     effects_off: tuple[str, ...] = ()  # names of effects (simulate/detector) that are switched off
     effects_on: tuple[str, ...] = ()  # names of effects that are off by default and switched on
     effects: dict[str, dict[str, Any]] | None = None  # knobs: [mode.effects.NAME] with the keys of its settings
+    alignment: Alignment = Alignment()  # pupil wheel and tilt
     field_star: tuple[FieldStar, ...] = ()  # other stars on the detector
     integrations_per_segment: int = 0
 
@@ -173,6 +175,7 @@ def observation_of(scenario: Scenario, block: ModeBlock) -> Observation:
         detector_seed=scenario.detector_seed,
         companions=scenario.companion,
         field_stars=block.field_star,
+        alignment=block.alignment,
         spots=scenario.spot,
         variability=Path(scenario.variability) if scenario.variability else None,
         effects=tuple({*chain.DEFAULT, *block.effects_on} - {*block.effects_off}),

@@ -21,6 +21,7 @@ from uptheramp.calibrate.instruments.core import (
 )
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.times import DAY_S
+from uptheramp.simulate.optics.alignment import Alignment, aligned
 from uptheramp.simulate.ramps import chain
 from uptheramp.simulate.ramps.geometry import geometry
 from uptheramp.simulate.ramps.multiaccum import reads_per_integration
@@ -184,6 +185,7 @@ def observe(
     spots: tuple[Spot, ...] = (),
     variability: Path | None = None,
     field_stars: tuple[FieldStar, ...] = (),
+    alignment: Alignment = Alignment(),
     settings: Mapping[str, Any] | None = None,
     background_scale: float = 1.0,
     compression: float | None = 1.0,
@@ -212,7 +214,7 @@ def observe(
     if read.name not in mode.patterns:
         raise InputError(f"mode {mode.name} is not read with {read.name}; its patterns: {', '.join(mode.patterns)}")
     _check_counts(ngroups, nints, read)
-    placed = lookup.placed(instrument, mode, window)
+    placed = aligned(lookup.placed(instrument, mode, window), alignment)
     if not placed.orders and placed.image is None:
         raise InputError(f"mode {mode.name} has no light in {window.name}; choose another subarray")
     on = chain.DEFAULT if effects is None else tuple(name for name in chain.EFFECTS if name in effects)

@@ -185,6 +185,23 @@ class ReadPattern(Sourced):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Horns(Sourced):
+    """Shape of a defocused profile: a plateau with a horn inside either edge, and Lorentzian wings.
+
+    Curves of wavelength (micron); heights are relative to the plateau, `lower` and `upper` are the horns at small and
+    large pixel numbers. The plateau's width is the order's `fwhm_px`.
+    """
+
+    inset_px: Curve  # from the half-height of the edge to the middle of the horn
+    sigma_px: Curve  # of a horn
+    lower: Curve
+    upper: Curve
+    edge_px: Curve  # sigma of the blur of the edges
+    wing_fraction: float
+    wing_px: float  # half width at half maximum
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order(Sourced):
     """One diffraction order: where it falls, at which wavelength, how wide, how bright."""
 
@@ -194,7 +211,9 @@ class Order(Sourced):
     throughput: Curve  # micron -> photon conversion efficiency, telescope and detector included
     resolving_power: Curve  # micron -> wavelength / FWHM of the line spread
     fwhm_px: Curve  # micron -> FWHM across the dispersion
-    profile: str = "gaussian"  # gaussian | horned (SOSS)
+    horns: Horns | None = None  # None: a Gaussian; the mode's, given to each order when the table is read
+    tilt_deg: Curve | None = None  # micron -> angle of a monochromatic image to the cross-dispersion axis
+    pivot_px: tuple[float, float] | None = None  # (x, y) about which a turn of the pupil wheel moves the trace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +244,8 @@ class Mode(Sourced):
     module: str = ""
     orders: tuple[Order, ...] = ()
     image: Image | None = None
+    horns: Horns | None = None  # profile of all orders
+    background_shape: Curve | None = None  # pixel along the dispersion -> relative brightness of the background
     useful_range_um: tuple[float, float] = (0.0, 0.0)
     field_point_px: tuple[float, float] | None = None  # (x, y), 0-based, of the star without the grism
     approximate: str = ""  # what is not as in flight, in words

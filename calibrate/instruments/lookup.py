@@ -93,13 +93,14 @@ def placed(instrument: Instrument, mode: Mode, subarray: Subarray) -> Mode:
     along, across = shift if mode.dispersion_axis != 2 else shift[::-1]
     length, height = subarray.size if mode.dispersion_axis != 2 else subarray.size[::-1]
     orders = tuple(moved(order, along, across) for order in mode.orders)
+    sky = mode.background_shape and Curve(tuple(x + along for x in mode.background_shape.x), mode.background_shape.y)
     image = mode.image and replace(
         mode.image,
         centre_px=subarray.target_px or (mode.image.centre_px[0] + shift[0], mode.image.centre_px[1] + shift[1]),
     )
     point = mode.field_point_px and (mode.field_point_px[0] + shift[0], mode.field_point_px[1] + shift[1])
     orders = tuple(o for o in orders if meets(o.trace_px, length, height))
-    return replace(mode, orders=orders, image=image, field_point_px=point)
+    return replace(mode, orders=orders, image=image, field_point_px=point, background_shape=sky)
 
 
 def match(meta: ExposureMeta) -> tuple[Instrument, Mode | None, Subarray]:
@@ -134,6 +135,7 @@ def moved(order: Order, along: float, across: float) -> Order:
         order,
         wavelength_um=Curve(tuple(x + along for x in wavelength.x), wavelength.y),
         trace_px=Curve(tuple(x + along for x in trace.x), tuple(y + across for y in trace.y)),
+        pivot_px=order.pivot_px and (order.pivot_px[0] + along, order.pivot_px[1] + across),
     )
 
 
@@ -146,7 +148,13 @@ def meets(trace: Curve, length: int, height: int) -> bool:
 
 @cache
 def _load(name: str) -> Instrument:
-    return tables.load(files("uptheramp.calibrate.instruments") / f"{name.lower()}.toml", Instrument)
+    table = tables.load(files("uptheramp.calibrate.instruments") / f"{name.lower()}.toml", Instrument)
+    return replace(table, modes=tuple(_shaped(mode) for mode in table.modes))
+
+
+def _shaped(mode: Mode) -> Mode:
+    """Give every order the profile that the table writes once for the mode."""
+    return replace(mode, orders=tuple(replace(order, horns=mode.horns) for order in mode.orders))
 
 
 def _named(instrument: Instrument, what: str, name: str, entries: Iterable[T]) -> T:

@@ -1,6 +1,7 @@
 """One diffraction order of a star on the detector: light by wavelength, then by pixel."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -29,6 +30,7 @@ class Spectrum(eqx.Module):
     profiles: Expansion  # (y, x)
     wavelength_um: Float[Array, "wavelength"]
     along_um: Float[Array, "along"]  # wavelength at the middle of each dispersion element, NaN without light
+    lean_px: Float[Array, "y x"] | None  # how the tilt of monochromatic images moves a pixel's light
     dispersion_axis: int = eqx.field(static=True)
 
     @property
@@ -56,8 +58,21 @@ class Spectrum(eqx.Module):
         behind = jnp.einsum("prb,brs->prs", joint, parts) * (1 + pointing.flux[:, None])
         narrow = behind.astype(self.profiles.coefficients.dtype)
         spread = narrow[:, :, None, :] if self.dispersion_axis == 1 else narrow[:, :, :, None]
+        if self.lean_px is not None:
+            spread = leaning(spread, self.lean_px, self.dispersion_axis)
         image = sum(p * s for p, s in zip(self.profiles.coefficients, spread, strict=True))
         return image, elements.mean(0)
+
+
+def leaning(spread: Float[Array, "..."], lean_px: Float[Array, "y x"], axis: int) -> Float[Array, "... y x"]:
+    """Elements as seen by pixels whose light comes from `lean_px` further along: a parabola through three neighbours.
+
+    S(x - l) = S - l (S+ - S-) / 2 + l^2 (S+ - 2 S + S-) / 2; beyond the ends the last element goes on.
+    """
+    where = -1 if axis == 1 else -2
+    wide = jnp.pad(spread, [(0, 0)] * (spread.ndim + where) + [(1, 1)] + [(0, 0)] * (-1 - where), mode="edge")
+    before, after = (jax.lax.slice_in_dim(wide, i, i + spread.shape[where], axis=where) for i in (0, 2))
+    return spread - lean_px * (after - before) / 2 + lean_px**2 * (after - 2 * spread + before) / 2
 
 
 def spectrum(observation: Observation, order: Order, star: Star, curve_of: CurveOf) -> Spectrum:
@@ -70,6 +85,7 @@ def spectrum(observation: Observation, order: Order, star: Star, curve_of: Curve
     offset_s = np.interp(fine.position_px, np.arange(along), trace_offset_s(o, order))
     position = np.arange(along, dtype=float)
     inside = subpixel.response(o.subpixel)
+    lean = trace.lean_px(order, shape, axis)
 
     def bands(x: float, y: float, widened: float) -> np.ndarray:
         return spectrograph.response(order, fine, along, (x, y)[axis - 1], widened, inside).bands
@@ -84,6 +100,7 @@ def spectrum(observation: Observation, order: Order, star: Star, curve_of: Curve
         profiles=expand(profile, reach).single(),
         wavelength_um=lam,
         along_um=np.where(trace.covered(order, position), trace.wavelength(order, position), np.nan),
+        lean_px=None if lean is None else lean.astype(np.float32),
         dispersion_axis=axis,
     )
 

@@ -54,8 +54,9 @@ def line_sigma_px(order: Order, position_px: np.ndarray) -> np.ndarray:
     lam = wavelength(order, position_px)
     slope = np.abs(wavelength(order, position_px + 0.5) - wavelength(order, position_px - 0.5))
     resolving = np.interp(lam, order.resolving_power.x, order.resolving_power.y)
-    # at the ends of the table the slope is halved or zero: the floor keeps the line spread finite there
-    return lam / resolving / np.maximum(slope, 0.3 * np.median(slope)) / FWHM_PER_SIGMA
+    # beyond the ends of the table the slope is halved or zero: the floor keeps the line spread finite there
+    floor = 0.3 * np.median(slope[covered(order, position_px)])
+    return lam / resolving / np.maximum(slope, floor) / FWHM_PER_SIGMA
 
 
 def grid(order: Order, along: int, reach_px: float = 0.0) -> Grid:

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import erf
 
-from uptheramp.calibrate.instruments.core import Order
+from uptheramp.calibrate.instruments.core import Horns, Order
 from uptheramp.simulate.optics.subpixel import UNIFORM, edges, seen
 
 FWHM_PER_SIGMA = 2.3548200450309493
@@ -21,15 +21,43 @@ def covered(order: Order, position_px: Float[np.ndarray, "..."]) -> np.ndarray:
 
 
 def gaussian(
-    across: int,
-    centre_px: Float[np.ndarray, "along"],
+    distance_px: Float[np.ndarray, "edge along"], fwhm_px: Float[np.ndarray, "along"]
+) -> Float[np.ndarray, "edge along"]:
+    """Share of a Gaussian below each distance from its centre."""
+    return _normal(distance_px / (fwhm_px / FWHM_PER_SIGMA))
+
+
+def horned(
+    distance_px: Float[np.ndarray, "edge along"],
     fwhm_px: Float[np.ndarray, "along"],
-    sensitivity: Float[np.ndarray, "sample"] = UNIFORM,
-) -> Float[np.ndarray, "across along"]:
-    """Gaussian integrated over the pixels with their response inside, unit sum over an infinite column."""
-    edge = edges(across, len(sensitivity))[:, None]
-    cumulative = 0.5 * (1 + erf((edge - centre_px) / (fwhm_px / FWHM_PER_SIGMA * np.sqrt(2))))
-    return seen(np.diff(cumulative, axis=0), sensitivity)
+    horns: Horns,
+    wavelength_um: Float[np.ndarray, "along"],
+) -> Float[np.ndarray, "edge along"]:
+    """Share of a defocused profile below each distance from its centre.
+
+    Plateau of height 1 between +-fwhm / 2 with edges blurred by s, horns a exp(-(d +- c)^2 / 2 sigma^2) at
+    c = fwhm / 2 - inset, and a Lorentzian with part of the light; all in closed form.
+    """
+    inset, sigma, lower, upper, s = (
+        np.interp(wavelength_um, c.x, c.y)
+        for c in (horns.inset_px, horns.sigma_px, horns.lower, horns.upper, horns.edge_px)
+    )
+    half = fwhm_px / 2
+    bright = np.sqrt(2 * np.pi) * sigma
+    plateau = s * (_ramp((distance_px + half) / s) - _ramp((distance_px - half) / s))
+    low, high = (_normal((distance_px + sign * (half - inset)) / sigma) for sign in (1, -1))
+    core = (plateau + bright * (lower * low + upper * high)) / (fwhm_px + bright * (lower + upper))
+    wing = 0.5 + np.arctan(distance_px / horns.wing_px) / np.pi
+    return (1 - horns.wing_fraction) * core + horns.wing_fraction * wing
+
+
+def _normal(z: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + erf(z / np.sqrt(2)))
+
+
+def _ramp(z: np.ndarray) -> np.ndarray:
+    """Integral of the normal distribution function."""
+    return z * _normal(z) + np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
 
 
 def profile(
@@ -40,14 +68,29 @@ def profile(
     widened: float = 0.0,
     sensitivity: Float[np.ndarray, "sample"] = UNIFORM,
 ) -> Float[np.ndarray, "y x"]:
-    """Share of a dispersion element's light in each pixel; the FWHM follows the wavelength, the centre the trace.
+    """Share of a dispersion element's light in each pixel; the shape follows the wavelength, the centre the trace.
 
+    The shape is integrated over the pixels with their response inside, and sums to one over an infinite column.
     The whole image is moved by `shift_px` (x, y), and widths grow by the factor 1 + `widened`.
     """
     across, along = shape if dispersion_axis == 1 else shape[::-1]
     moved_along, moved_across = shift_px if dispersion_axis == 1 else shift_px[::-1]
     position = np.arange(along, dtype=float) - moved_along
     centre = np.interp(position, order.trace_px.x, order.trace_px.y) + moved_across
-    fwhm = np.interp(wavelength(order, position), order.fwhm_px.x, order.fwhm_px.y) * (1 + widened)
-    image = gaussian(across, centre, fwhm, sensitivity)
+    lam = wavelength(order, position)
+    fwhm = np.interp(lam, order.fwhm_px.x, order.fwhm_px.y) * (1 + widened)
+    distance = edges(across, len(sensitivity))[:, None] - centre
+    below = gaussian(distance, fwhm) if order.horns is None else horned(distance, fwhm, order.horns, lam)
+    image = seen(np.diff(below, axis=0), sensitivity)
     return image if dispersion_axis == 1 else image.T
+
+
+def lean_px(order: Order, shape: tuple[int, int], dispersion_axis: int) -> Float[np.ndarray, "y x"] | None:
+    """How far along the dispersion the tilt of monochromatic images moves each pixel's light; None without tilt."""
+    if order.tilt_deg is None or not any(order.tilt_deg.y):
+        return None
+    across, along = shape if dispersion_axis == 1 else shape[::-1]
+    position = np.arange(along, dtype=float)
+    slope = np.tan(np.radians(np.interp(wavelength(order, position), order.tilt_deg.x, order.tilt_deg.y)))
+    lean = slope * (np.arange(across)[:, None] - np.interp(position, order.trace_px.x, order.trace_px.y))
+    return lean if dispersion_axis == 1 else lean.T

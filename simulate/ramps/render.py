@@ -58,7 +58,7 @@ def build(observation: Observation) -> Constants:
     return Constants(
         spectra=sources.of_target(o),
         field=sources.of_field(o),
-        background=background.uniform(shape, o.mode.background_e_per_s, o.background_scale),
+        background=background.image(o.mode, shape, o.background_scale),
         maps=sensor,
         params=Params(
             frame_time_s=np.float64(o.subarray.frame_time_s),
