@@ -62,7 +62,7 @@ def averaged_bias(constants: Constants, rng: np.random.Generator | None) -> Floa
     maps = constants.maps
     if rng is None:
         return np.asarray(maps.bias_dn, float)
-    noise = np.hypot(maps.read_noise_e, maps.ktc_e * maps.light) / np.sqrt(DARKS)
+    noise = np.hypot(maps.read_noise_e, maps.ktc_e) / np.sqrt(DARKS)
     return maps.bias_dn + rng.standard_normal(noise.shape) * noise / maps.gain
 
 

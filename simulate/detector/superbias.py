@@ -28,9 +28,9 @@ class Ktc(Effect):
     def draw(self, key, state: Frames, refs, params) -> tuple[Frames, dict]:
         """Add ktc_e / gain times a unit normal to all reads of the integration."""
         unit = params.mirror * jax.random.normal(key, state.dn.shape[1:], jnp.float32)
-        level = unit * refs.ktc_e * refs.light / refs.gain
+        level = unit * refs.ktc_e / refs.gain
         return replace(state, dn=state.dn + level), {}
 
     def covariance(self, state: Frames, refs, params, i, j):
         """(ktc / gain)^2 between any two reads: all share one level, so differences have none of it, DN^2."""
-        return (refs.ktc_e * refs.light / refs.gain) ** 2
+        return (refs.ktc_e / refs.gain) ** 2

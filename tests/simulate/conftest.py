@@ -68,7 +68,8 @@ class Bench:
         )
         self.maps = maps.draw(o.detector, o.shape, o.readout, o.interleaved, o.detector_seed)
         self.params = Params(np.float64(o.subarray.frame_time_s), np.float64(o.cadence_s), np.float32(1))
-        self.own = chain.constants(o, self.maps, o.effects)
+        exist = tuple(name for name, effect in chain.EFFECTS.items() if effect.exists(o.detector))
+        self.own = chain.constants(o, self.maps, exist)
         self.rate = np.full((o.reads_per_integration, *o.shape), rate_e_per_s, np.float32)
 
     def given(self, integration=0, memory=None):
@@ -78,11 +79,11 @@ class Bench:
             return Illumination(jnp.asarray(self.rate), pointing.integration, pointing.memory), {}
 
         pointing = Pointing.at_rest(len(self.rate), jnp.asarray(integration), memory or {})
-        return pointing, shine, self.maps, self.params, self.own
+        return pointing, shine, *jax.tree.map(jnp.asarray, (self.maps, self.params, self.own))
 
     def start(self, key, on):
         """Return the memory before the first integration."""
-        return chain.start(key, self.own, on)
+        return chain.start(key, jax.tree.map(jnp.asarray, self.own), on)
 
     @functools.partial(jax.jit, static_argnames=("self", "count", "on"))
     def drawn(self, key, count=1, on=None, memory=None, first=0):
