@@ -34,11 +34,15 @@ class Pointing(eqx.Module):
 
 
 class Illumination(eqx.Module):
-    """Rate of photo-electrons (and, after the dark, of all electrons), e-/s, mean over each frame."""
+    """Rate of photo-electrons (and, after the dark, of all electrons), e-/s, mean over each frame.
+
+    `boundaries`, where present, divides the light between neighbours anew as charge accumulates (charge_migration.py).
+    """
 
     rate: Float[Array, "frame y x"]
     integration: Int[Array, ""]
     memory: dict[str, Any] = eqx.field(default_factory=dict)
+    boundaries: Any = None
 
 
 class Charge(eqx.Module):

@@ -49,11 +49,53 @@ class OneOverF(Sourced):
 
 @dataclass(frozen=True, kw_only=True)
 class CosmicRays(Sourced):
-    """Hits: flux and the distribution of the charge they leave."""
+    """Hits: flux of ions, the tracks they leave, the energy they lose, and how much of it makes an electron."""
 
     rate_per_cm2_s: float
-    deposit_quantiles: tuple[float, ...]
-    deposit_e: tuple[float, ...]
+    ion_charge: tuple[float, ...]  # Z: the energy lost goes with its square
+    ion_share: tuple[float, ...]  # of the flux, in any unit
+    mean_energy_ev: float  # left by a hit, mean over the ions
+    moyal_ev_per_um: tuple[float, float]  # location and scale; their ratio is kept, the mean is the one above
+    ev_per_electron: float
+    track_um: tuple[float, float]  # shortest and longest
+    track_power: float  # density of the lengths, l^-power
+    diffusion_px: float  # rms of the cloud around the track
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelDefects(Sourced):
+    """Spread of the dark current, and pixels that are hot or dead."""
+
+    dark_scatter: float  # of the logarithm, pixel to pixel
+    hot_fraction: float
+    hot_e_per_s: float  # median of the hot pixels
+    hot_scatter: float  # of the logarithm
+    dead_fraction: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Persistence(Sourced):
+    """Families of charge traps."""
+
+    time_s: tuple[float, ...]  # of filling and emptying
+    fraction: tuple[float, ...]  # of the charge that a pixel holds for long, trapped beside it
+    pixel_scatter: float  # of the logarithm, pixel to pixel
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChargeMigration(Sourced):
+    """Brighter-fatter: how far a boundary moves into the fuller pixel."""
+
+    shift_px_per_e: tuple[float, float]  # of contrast between neighbours along (x, y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalIpc(Sourced):
+    """Inter-pixel coupling that falls with signal and contrast (Donlon et al. 2018)."""
+
+    alpha: tuple[float, float]  # for strong and for faint signals
+    contrast_e: float
+    signal_e: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +186,10 @@ class Detector(Sourced):
     nonlinearity: Nonlinearity
     one_over_f: OneOverF
     cosmic_rays: CosmicRays
+    defects: PixelDefects
+    persistence: Persistence | None = None
+    charge_migration: ChargeMigration | None = None
+    signal_ipc: SignalIpc | None = None
     telegraph: Telegraph | None = None
     inl: Inl | None = None
     reset_anomaly: ResetAnomaly | None = None

@@ -8,10 +8,7 @@ from uptheramp.calibrate.instruments.core import Detector, Readout
 from uptheramp.simulate.detector import nonlinearity
 
 GAIN_SCATTER = 0.005  # between outputs; guess
-DARK_SCATTER = 0.2  # pixel to pixel, log-normal; guess
 NOISE_SCATTER = 0.05
-HOT_FRACTION, HOT_E_PER_S = 1.5e-3, 400.0  # guess
-DEAD_FRACTION = 5e-4  # guess
 
 
 class Maps(eqx.Module):
@@ -26,7 +23,6 @@ class Maps(eqx.Module):
     well_e: Float[Array, ""]
     deficit_scale: Float[Array, "y x"]
     charge_physics: nonlinearity.Physics
-    ipc_alpha: Float[Array, "2"]
     light: Float[Array, "y x"]  # 1 for pixels that see light, 0 for reference pixels
     hot: Bool[Array, "y x"]
     dead: Bool[Array, "y x"]
@@ -54,15 +50,17 @@ def draw(detector: Detector, shape: tuple[int, int], readout: Readout, interleav
     rng = np.random.default_rng([seed, 0x6D617073])
     reference = reference_pixels(shape, readout)
     unit = rng.random(shape)
-    hot = (unit < HOT_FRACTION) & ~reference
-    dead = (unit > 1 - DEAD_FRACTION) & ~reference
+    defects = detector.defects
+    hot = (unit < defects.hot_fraction) & ~reference
+    dead = (unit > 1 - defects.dead_fraction) & ~reference
 
     def normal() -> np.ndarray:
         return rng.standard_normal(shape)
 
     flat = np.where(dead, 0.0, np.maximum(1 + detector.flat_scatter * normal(), 0.3))
-    dark = detector.dark_e_per_s * np.exp(DARK_SCATTER * normal() - DARK_SCATTER**2 / 2)
-    dark = np.where(hot, HOT_E_PER_S * rng.exponential(size=shape), dark)
+    scatter = defects.dark_scatter
+    dark = detector.dark_e_per_s * np.exp(scatter * normal() - scatter**2 / 2)
+    dark = np.where(hot, defects.hot_e_per_s * np.exp(defects.hot_scatter * normal()), dark)
     outputs = detector.gain_e_per_dn * (1 + GAIN_SCATTER * rng.standard_normal(readout.outputs))
     noise = detector.read_noise_e * np.exp(NOISE_SCATTER * normal())
     values = {
@@ -74,7 +72,6 @@ def draw(detector: Detector, shape: tuple[int, int], readout: Readout, interleav
         "ktc_e": np.asarray(detector.ktc_e),
         "well_e": np.asarray(detector.full_well_e),
         "deficit_scale": np.maximum(1 + detector.nonlinearity.pixel_scatter * normal(), 0.0),
-        "ipc_alpha": np.asarray(detector.ipc_alpha),
         "light": np.where(reference, 0.0, 1.0),
     }
     physics = nonlinearity.physics(detector.nonlinearity, detector.full_well_e)

@@ -49,34 +49,61 @@ def poisson(
 
 
 class Poisson(Effect):
-    """Rate to charge."""
+    """Rate to charge, read by read; where boundaries move, with the charge that is already there."""
 
     name = "poisson"
     random = True
 
     def mean(self, state: Illumination, refs, params) -> Charge:
         """Q(read) = sum of rate * frame time, e-."""
-        electrons = state.rate * params.frame_time_s.astype(state.rate.dtype)
-
-        def read(total: Array, plane: Array) -> tuple[Array, Array]:
-            return total + plane, total + plane
-
-        return Charge(jax.lax.scan(read, jnp.zeros_like(electrons[0]), electrons)[1], state.integration, state.memory)
+        return _accumulated(state, params, state.rate, lambda plane, electrons: electrons)
 
     absent = mean
 
     def draw(self, key, state: Illumination, refs, params) -> tuple[Charge, dict]:
         """Q(read) = sum of Poisson(rate * frame time)."""
-        electrons = state.rate * params.frame_time_s.astype(state.rate.dtype)
-
-        # frame by frame: a running sum over an array of all frames would make XLA draw its frames over and over
-        def read(total: Array, frame: tuple[Array, Array]) -> tuple[Array, Array]:
-            total = total + poisson(*frame, params.mirror)
-            return total, total
-
-        frames = frame_keys(key, electrons.shape[0]), electrons
-        return Charge(jax.lax.scan(read, jnp.zeros_like(electrons[0]), frames)[1], state.integration, state.memory), {}
+        keys = frame_keys(key, state.rate.shape[0])
+        return _accumulated(state, params, keys, lambda key, electrons: poisson(key, electrons, params.mirror)), {}
 
     def covariance(self, state: Illumination, refs, params, i, j):
-        """Return the electrons that both reads hold: the charge at the earlier one, e-^2."""
-        return self.mean(state, refs, params).electrons[jnp.minimum(i, j)]
+        """Return the electrons that both reads hold: the charge at the earlier one, e-^2.
+
+        Where boundaries move, what a pixel holds turns light away: V(k + 1) = (1 + g)^2 V(k) + electrons of the frame,
+        g the feedback, and later reads remember V(i) by the product of 1 + g. Of first order: the covariance of
+        neighbours, which feeds back in turn, is left out.
+        """
+        charge = self.mean(state, refs, params).electrons
+        if state.boundaries is None:
+            return charge[jnp.minimum(i, j)]
+        frame_time_s = params.frame_time_s.astype(state.rate.dtype)
+        reads = jnp.arange(len(charge))
+
+        def read(carried: tuple[Array, Array], frame: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], None]:
+            own, both = carried
+            number, rate, gained = frame
+            kept = 1 + state.boundaries.feedback(rate, frame_time_s)
+            own = jnp.where(number <= jnp.minimum(i, j), kept**2 * own + gained, own)
+            both = jnp.where(
+                number <= jnp.minimum(i, j), own, jnp.where(number <= jnp.maximum(i, j), kept * both, both)
+            )
+            return (own, both), None
+
+        gained = jnp.diff(charge, axis=0, prepend=jnp.zeros_like(charge[:1]))
+        nothing = jnp.zeros_like(charge[0])
+        return jax.lax.scan(read, (nothing, nothing), (reads, state.rate, gained))[0][1]
+
+
+def _accumulated(state: Illumination, params, given: Array, count) -> Charge:
+    """Charge at each read; `count(given of a frame, electrons expected in it)` is what a frame adds."""
+    frame_time_s = params.frame_time_s.astype(state.rate.dtype)
+
+    # frame by frame: a running sum over an array of all frames would make XLA draw its frames over and over
+    def read(total: Array, frame: tuple[Array, Array]) -> tuple[Array, Array]:
+        now, rate = frame
+        if state.boundaries is not None:
+            rate = state.boundaries.collected(total, rate, frame_time_s)
+        total = total + count(now, rate * frame_time_s)
+        return total, total
+
+    charge = jax.lax.scan(read, jnp.zeros_like(state.rate[0]), (given, state.rate))[1]
+    return Charge(charge, state.integration, state.memory)

@@ -9,15 +9,17 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from uptheramp.simulate.detector.adc import Adc, convert
+from uptheramp.simulate.detector.charge_migration import ChargeMigration
 from uptheramp.simulate.detector.cosmic_rays import CosmicRays
 from uptheramp.simulate.detector.dark import Dark
 from uptheramp.simulate.detector.emi import Emi
 from uptheramp.simulate.detector.flat import Flat
 from uptheramp.simulate.detector.inl import Inl
-from uptheramp.simulate.detector.ipc import Ipc
+from uptheramp.simulate.detector.ipc import Ipc, IpcAfterNonlinearity
 from uptheramp.simulate.detector.last_frame import LastFrame
 from uptheramp.simulate.detector.nonlinearity import Nonlinearity
 from uptheramp.simulate.detector.one_over_f import OneOverF
+from uptheramp.simulate.detector.persistence import Persistence
 from uptheramp.simulate.detector.poisson import Poisson
 from uptheramp.simulate.detector.read_noise import ReadNoise
 from uptheramp.simulate.detector.reference_pixels import ReferencePixels
@@ -39,11 +41,14 @@ LIGHT_AND_CHARGE: tuple[Effect, ...] = (
     ResponseDrift(),
     Dark(),
     ReferencePixels(),
+    Persistence(),
+    ChargeMigration(),
     Poisson(),
     CosmicRays(),
     Ipc(),
     Saturation(),
     Nonlinearity(),
+    IpcAfterNonlinearity(),
 )
 NUMBERS: tuple[Effect, ...] = (
     Rscd(),

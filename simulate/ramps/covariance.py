@@ -6,8 +6,8 @@ both reads: the chain is linearised about its mean. Groups are weighted sums of 
     cov(D_a, D_b) = sum_ij w_ai w_bj C(i, j),    D_a = group a + 1 - group a
 
 For Poisson and read noise alone these are alpha and beta of Brandt (2024, PASP 136, 045004), without his division by
-the time between groups; 1/f and telegraph noise reach further than neighbours. What pixels share with their
-neighbours before the noise is drawn (charge migration) is left out.
+the time between groups; 1/f and telegraph noise reach further than neighbours. Covariances between pixels are not
+followed.
 """
 
 from collections.abc import Callable

@@ -80,7 +80,7 @@ def make(
         "flat": Flat(_f32(np.where(maps.dead, 1.0, flat)), _f32(flat_error), flat_dq),
     }
     if "ipc" in o.effects:
-        library["ipc"] = Ipc(_f32(_inverse_kernel(maps.ipc_alpha)))
+        library["ipc"] = Ipc(_f32(_inverse_kernel(c.own["ipc"].measured())))
     if mid_ir:
         library |= {"reset": Reset(_f32(_reset(o, c, rng)), clean), "rscd": Rscd(0, 0)}
     else:

@@ -1,5 +1,6 @@
 """The instrument tables: complete, consistent with themselves, with the frame-time formulae and with the facts."""
 
+import dataclasses
 import subprocess
 import sys
 import tomllib
@@ -10,7 +11,7 @@ import pytest
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments import lookup
-from uptheramp.calibrate.instruments.core import readout_of
+from uptheramp.calibrate.instruments.core import Sourced, readout_of
 from uptheramp.calibrate.io.meta import ExposureMeta, readout
 
 CLOCK_S = 1e-5
@@ -161,8 +162,9 @@ def test_detectors():
             assert sorted((abs(d.fast_axis), abs(d.slow_axis))) == [1, 2]
             assert d.nonlinearity.kind in ("junction", "debiasing")
             assert 0 < d.nonlinearity.deficit_at_half_well < d.nonlinearity.deficit_at_80_percent < 0.2
-            assert len(d.cosmic_rays.deposit_e) == len(d.cosmic_rays.deposit_quantiles)
-            assert np.all(np.diff(d.cosmic_rays.deposit_e) > 0)
+            assert len(d.cosmic_rays.ion_charge) == len(d.cosmic_rays.ion_share)
+            assert 0 < d.cosmic_rays.track_um[0] < d.cosmic_rays.track_um[1]
+            assert d.persistence is None or len(d.persistence.time_s) == len(d.persistence.fraction)
             # the well fits the converter even where the bias is high
             assert d.bias_dn + 2.5 * d.bias_scatter_dn + d.full_well_e / d.gain_e_per_dn < 65535
     fast = {d.name: d.fast_axis for i in lookup.instruments() for d in i.detectors}
@@ -187,7 +189,8 @@ def test_every_time_series_mode_of_the_design_is_there():
 def test_every_block_says_where_it_comes_from_and_how_far_to_trust_it():
     for instrument in lookup.instruments():
         blocks = [*instrument.detectors, *instrument.subarrays, *instrument.patterns, *instrument.modes]
-        blocks += [b for d in instrument.detectors for b in (d.nonlinearity, d.one_over_f, d.cosmic_rays)]
+        values = [getattr(d, f.name) for d in instrument.detectors for f in dataclasses.fields(d)]
+        blocks += [value for value in values if isinstance(value, Sourced)]
         blocks += [b for m in instrument.modes for b in (*m.orders, m.image) if b]
         assert all(b.source and b.confidence in ("documented", "approximate", "guess") for b in blocks)
 

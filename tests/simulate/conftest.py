@@ -1,5 +1,6 @@
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,9 @@ import pytest
 
 from uptheramp.calibrate.instruments.core import Curve
 from uptheramp.simulate.detector import maps
-from uptheramp.simulate.effect import Params
-from uptheramp.simulate.observation import observe
+from uptheramp.simulate.detector.maps import Maps
+from uptheramp.simulate.effect import Params, key_of
+from uptheramp.simulate.observation import Observation, observe
 from uptheramp.simulate.ramps import chain, render
 from uptheramp.simulate.scene.planet import Planet
 from uptheramp.simulate.scene.star import Star
@@ -118,5 +120,38 @@ def bench(planet):
     def make(mode, size, *, rate_e_per_s=0.0, **keywords):
         defaults = {"ngroups": 4, "nints": 4, "star": Star(30.0), "planet": planet}
         return Bench(observe(mode, **(defaults | keywords)), size, rate_e_per_s)
+
+    return make
+
+
+class Chip(NamedTuple):
+    """Single effects of a bench, to act on states of one's own."""
+
+    observation: Observation
+    maps: Maps
+    params: Params
+    own: dict
+
+    def mean(self, name, state):
+        return chain.EFFECTS[name].mean(state, self.maps, self.params.of(self.own.get(name)))
+
+    def draw(self, name, state, seed=0):
+        key = key_of(jax.random.key(seed), name, state.integration)
+        return jax.jit(chain.EFFECTS[name].draw)(key, state, self.maps, self.params.of(self.own.get(name)))
+
+    def start(self, name):
+        return chain.EFFECTS[name].start(jax.random.key(0), self.own[name])
+
+
+@pytest.fixture(scope="session")
+def chip(planet):
+    """Return a function that makes a window of 32 x 48 illuminated pixels of the detector of a mode."""
+
+    def make(mode, *effects, ngroups=5, pattern=None, **settings):
+        knobs = {name: chain.EFFECTS[name].settings(**values) for name, values in settings.items()}
+        o = observe(mode, ngroups=ngroups, nints=3, star=Star(11.0), planet=planet, pattern=pattern, settings=knobs)
+        bare = dataclasses.replace(o.subarray, reference_columns=(0, 0), reference_rows=(0, 0))
+        made = Bench(dataclasses.replace(o, subarray=bare, effects=effects), (48, 32), 0.0)
+        return Chip(made.observation, made.maps, made.params, made.own)
 
     return make

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from uptheramp.calibrate.instruments import lookup
-from uptheramp.simulate.detector import cosmic_rays, ipc, maps, nonlinearity, one_over_f
+from uptheramp.simulate.detector import maps, nonlinearity, one_over_f
 from uptheramp.simulate.detector.poisson import poisson
-from uptheramp.simulate.ramps import chain
-from uptheramp.simulate.state import Charge
 
 
 @pytest.mark.parametrize("mean", [0.05, 0.8, 3.9, 4.1, 30.0, 1e3, 1e5])
@@ -38,38 +36,6 @@ def test_charge_physics_has_the_deficits_of_the_table(name):
     charge = np.linspace(0, well, 300)
     assert (np.diff(np.asarray(law(charge, 1.0))) > 0).all()
     assert np.asarray(law(charge[1:], 0.0)) == pytest.approx(charge[1:], rel=1e-3)
-
-
-def test_ipc_kernel_sums_to_one_and_keeps_charge():
-    alpha = jnp.array([0.006, 0.015])
-    assert float(ipc.kernel(alpha).sum()) == pytest.approx(1.0)
-    charge = jnp.zeros((1, 9, 9)).at[0, 4, 4].set(1000.0)
-
-    class Refs:
-        ipc_alpha = alpha
-
-    out = np.asarray(chain.Ipc().mean(Charge(charge, jnp.asarray(0)), Refs, None).electrons)[0]
-    assert out.sum() == pytest.approx(1000.0)
-    assert (out[4, 3], out[3, 4]) == pytest.approx((6.0, 15.0))
-
-
-def test_cosmic_rays_have_the_rate_and_charge_of_the_table():
-    table = lookup.instrument("NIRCAM").detectors[0].cosmic_rays
-    params = cosmic_rays.hit_params(table, 18.0, 256 * 2048, 10, 5.0)
-    expected = table.rate_per_cm2_s * 256 * 2048 * 18e-4**2 * 50.0
-    assert float(params.hits_per_integration) == pytest.approx(expected, rel=1e-6)
-    draw = jax.jit(lambda key: cosmic_rays.tracks(key, params, (10, 256, 2048)))
-    all_hits = [draw(jax.random.key(seed)) for seed in range(12)]
-    charge = np.concatenate([np.asarray(h.electrons).reshape(params.most, -1).sum(1) for h in all_hits])
-    number = (charge > 0).sum()
-    assert abs(number - 12 * expected) < 5 * np.sqrt(12 * expected)
-    quantiles, deposits = np.array(table.deposit_quantiles), np.array(table.deposit_e)
-    u = (np.arange(100_000) + 0.5) / 100_000
-    mean = np.interp(u, quantiles, deposits).clip(max=2e5).mean()
-    found = charge[charge > 0].clip(max=2e5)
-    assert abs(found.mean() - mean) < 5 * found.std() / np.sqrt(number)
-    frames = np.concatenate([np.asarray(h.frame).reshape(params.most, -1)[:, 0] for h in all_hits])[charge > 0]
-    assert np.bincount(frames, minlength=10).min() > 0.7 * number / 10
 
 
 def test_pole_model_is_pink_over_seven_decades():
