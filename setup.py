@@ -7,5 +7,5 @@ folders = find_namespace_packages(include=[*ROOMS, *(f"{room}.*" for room in ROO
 setup(
     packages=[f"uptheramp.{folder}" for folder in folders],
     package_dir={f"uptheramp.{room}": room for room in ROOMS},
-    package_data={"": ["*.toml", "*.csv", "*.npz", "*.html", "*.css", "py.typed"]},
+    package_data={"": ["*.toml", "*.csv", "*.npz", "*.html", "*.css", "*.js", "py.typed"]},
 )

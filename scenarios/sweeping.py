@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.scenarios.dashboard.site import write_sweep
 from uptheramp.scenarios.identity import code
 from uptheramp.scenarios.progress import bars
 from uptheramp.scenarios.store.store import Store
@@ -41,4 +42,6 @@ def run_sweep(
         console.print(f"failed: {reason}", highlight=False, markup=False, soft_wrap=True)
     text = f"{sweep.name}: {end.made} results made, {end.found} were there, {len(end.failed)} tasks failed; {store}"
     console.print(text, highlight=False, soft_wrap=True)
+    if out is not None:
+        console.print(f"report: {write_sweep(kept, sweep.name, out)}", highlight=False, soft_wrap=True)
     return len(end.failed)

@@ -59,6 +59,11 @@ def _switches(count: int) -> str:
     )
 
 
+def style_sheet() -> str:
+    """The look of all pages: paper, cards, tables, pills; light and dark, wide and narrow."""
+    return files("uptheramp.validate").joinpath("page.css").read_text(encoding="utf-8")
+
+
 def html(report: Report) -> str:
     """The page as text."""
     verdict, sentence = headline(report)
@@ -70,6 +75,7 @@ def html(report: Report) -> str:
     template = Template(files("uptheramp.validate").joinpath("report.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(report.title),
+        style=style_sheet(),
         summary=escape(report.summary),
         verdict_class=parts.CLASS.get(verdict, "plain"),
         headline=escape(sentence),

@@ -25,6 +25,20 @@ MEANING = {
     "beta_full": ("Red noise over a transit", "1 is white noise."),
     "bins_left_out": ("Bins left out", "Wavelength bins in which nothing usable was recovered."),
     "mid_transit_time": ("Mid-transit time", "Recovered minus true."),
+    "mid_transit_time_algorithmic": ("Mid-transit time without noise", "What the algorithms alone do to it."),
+    "bins_lost": ("Bins lost", "Wavelength bins of a visit in which nothing usable was recovered."),
+    "depth_rms": ("Error against the truth", "Root mean square over bins of recovered minus true depth."),
+    "depth_error": ("Claimed error", "The error bar that the pipeline states, root mean square over bins."),
+    "pull_variance": ("Squared pull", "1 if error bars are honest, more if they are too small."),
+    "slope_bias_algorithmic": ("Tilt without noise", "What the algorithms alone do to a noise-free exposure."),
+    "rate_bias_all": ("Bias of slopes", "Mean error of all lit pixels, in units of the best possible error."),
+    "rate_bias_faint": ("Bias of faint slopes", "The same where a ramp collects fewer than 1000 electrons."),
+    "rate_bias_middle": ("Bias of middle slopes", "The same from 1000 to 10 000 electrons."),
+    "rate_bias_bright": ("Bias of bright slopes", "The same above 10 000 electrons."),
+    "rate_noise_all": ("Noise of slopes", "Scatter over integrations; 1 is the best that photons and reads allow."),
+    "rate_rms_all": ("Error of slopes", "Bias and noise together, root mean square."),
+    "rate_error": ("Claimed error of slopes", "1 if the stated errors equal the best possible ones."),
+    "rate_lost": ("Slopes lost", "Fraction of the slopes of lit pixels that are not usable."),
 }
 
 MARK = {PASS: "✓", FAIL: "✗", NOT_DECIDED: "…", REPORTED: "·"}

@@ -6,6 +6,7 @@ import typer
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.scenarios.cli.calibrate import calibrate
+from uptheramp.scenarios.cli.dashboard import dashboard
 from uptheramp.scenarios.cli.lightcurve import lightcurve
 from uptheramp.scenarios.cli.listing import listing
 from uptheramp.scenarios.cli.results import results
@@ -29,6 +30,7 @@ app.command("lightcurve")(lightcurve)
 app.command("validate")(validate)
 app.command("sweep")(sweep)
 app.command("results")(results)
+app.command("dashboard")(dashboard)
 app.command("list")(listing)
 
 

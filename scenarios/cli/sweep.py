@@ -12,7 +12,7 @@ from uptheramp.scenarios.cli.results import DEFAULT_STORE, STORE
 def sweep(
     file: Annotated[str, typer.Argument(help="a catalogue name (uptheramp list) or a TOML file")],
     store: STORE = DEFAULT_STORE,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for the report (sweep.html)")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for the report of the sweep")] = None,
     engine: Annotated[str, typer.Option(help="serial or processes")] = "processes",
     workers: Annotated[int, typer.Option(help="processes that work at once")] = os.cpu_count() or 1,
     seeds: Annotated[int | None, typer.Option(help="another number of seeds than the file says")] = None,

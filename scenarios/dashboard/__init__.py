@@ -1,0 +1,1 @@
+"""Pages made from the store: sweeps, an overview, history, and the check that nothing got worse."""

@@ -1,0 +1,1 @@
+"""Figures for pages with a script: plotly, one pure `arrays -> Figure` per file."""
