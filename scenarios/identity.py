@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:  # workers that compute nothing need no JAX
 ID_VERSION = 1
 NAMES = ("name", "summary", "label", "seed")  # say nothing of the question
 OTHERS = ("mode",)  # modes of the scenario beside the one asked about
+FILES = ("variability",)  # name a file: what counts is what is in it
 ANSWERS = ("calibrate", "simulate", "validate", "scenarios")  # rooms whose code makes the figures
 ELSEWHERE = ("store", "sweep", "sweeps", "dashboard", "cli", "catalog", "figures")  # folders in them that do not
+DATA = (".py", ".toml", ".csv", ".npz")
 PAGES = "report"  # nor do files whose names begin so
 SHORT = 12
 
@@ -48,7 +50,12 @@ def _values(record: Any, full: bool, without: tuple[str, ...]) -> dict[str, Any]
     """The fields of a dataclass; unless `full`, without those that equal their default or hold nothing."""
     kept = [f for f in fields(record) if f.name not in without]
     plain = {f.name: _plain(getattr(record, f.name), full) for f in kept}
+    plain |= {name: _content(plain[name]) for name in FILES if plain.get(name)}
     return plain if full else {f.name: plain[f.name] for f in kept if not _default(f, record) and plain[f.name] != {}}
+
+
+def _content(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:20]
 
 
 def _default(field: Field, record: Any) -> bool:
@@ -88,11 +95,9 @@ class Code:
 def code() -> Code:
     """The code that runs."""
     hashed = hashlib.sha256()
-    folders = {
-        room: Path(next(iter(find_spec(f"uptheramp.{room}").submodule_search_locations or ()))) for room in ANSWERS
-    }
+    folders = {room: Path(str(files(f"uptheramp.{room}"))) for room in ANSWERS}
     for room, folder in folders.items():
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".toml")):
+        for path in sorted(p for p in folder.rglob("*") if p.suffix in DATA):
             inside = path.relative_to(folder)
             if not set(inside.parts) & set(ELSEWHERE) and not inside.name.startswith(PAGES):
                 hashed.update(f"{room}/{inside.as_posix()}\0".encode() + path.read_bytes() + b"\0")

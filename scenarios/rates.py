@@ -1,6 +1,6 @@
 """A task of level "rate": a constant source through Stage 1, slopes against the true mean rate.
 
-Every mode that can be simulated can be asked this, those without a spectrum or a Stage 2 too. The planet is made dark,
+Every mode that can be simulated can be asked this, those without a spectrum or a Stage 2 too. The star is alone,
 so that the true rate of a pixel is the same in every integration. Nothing is written to disk.
 """
 
@@ -37,20 +37,20 @@ UNUSABLE = flags.DO_NOT_USE | flags.SATURATED | flags.JUMP_DET
 def answers(task: Task) -> list[Answer]:
     """Render the exposure once; take it through Stage 1 for each case."""
     first = task.asked[0]
-    observation = replace(dark_planet(observation_of(seeded(first, task.seed), first.block)), antithetic=task.mirror)
+    observation = replace(constant(observation_of(seeded(first, task.seed), first.block)), antithetic=task.mirror)
     constants = build(observation)
     size = level1b.chunk_size(observation)
     data = np.concatenate([data for _, data, _ in level1b.chunks(observation, constants, size)])
     nothing = np.zeros((observation.nints, 1, 1))
-    true = truth.of(observation, constants, nothing, truth.no_cosmic_rays())
+    true = truth.of(observation, constants, nothing, nothing, truth.no_cosmic_rays())
     return [_answer(asked, observation, constants, data, true) for asked in task.asked]
 
 
-def dark_planet(observation: Observation) -> Observation:
-    """The same exposure of the star alone."""
+def constant(observation: Observation) -> Observation:
+    """The same exposure of a star without planets, spots or variability."""
     curve = observation.planet.radius_ratio
-    without = replace(curve, y=tuple(0.0 for _ in curve.y))
-    return replace(observation, planet=replace(observation.planet, radius_ratio=without))
+    dark = replace(observation.planet, radius_ratio=replace(curve, y=(0.0,) * len(curve.y)), day=None, night=None)
+    return replace(observation, planet=dark, companions=(), spots=(), variability=None)
 
 
 def rate_recipe(asked: Asked, observation: Observation) -> Recipe:

@@ -106,7 +106,7 @@ def _answer(asked: Asked, observation: Observation, how: _Reduction) -> Answer:
         power = asked.block.resolving_power or choices.resolving_power
         noise = np.sqrt(true.limits**2 + how.pink.diagonal())
         arrays |= {"pink": how.pink, "ers_sigma_ppm": np.asarray(ers_sigma_ppm(noise, observation, power))}
-    names = ("wavelength_um", "depth", "covariance", "truth")
-    records = depth_records(*(arrays[n] for n in names), freedom(fitted), arrays.get("twin"))
+    planet = (arrays["wavelength_um"], arrays["depth"], arrays["covariance"])
+    records = depth_records(*planet, true.depth, freedom(fitted), arrays.get("twin"))
     records += white_records(fitted, twin, true, how.pink, observation, alpha_for(1))
     return Answer(records, arrays, how.references)

@@ -84,9 +84,12 @@ def _version(results: Sequence[Result], metric: str) -> int:
     return max(rec.version for r in results for rec in r.records if rec.name == metric)
 
 
+def _sample(results: Sequence[Result], metric: str) -> Sample:
+    return Sample(by_seed(results, metric), by_seed(results, metric, mirror=True))
+
+
 def _finding(before: Code, a: Sequence[Result], b: Sequence[Result], metric: str, alpha: float) -> Finding | None:
-    samples = [Sample(by_seed(x, metric), by_seed(x, metric, mirror=True)) for x in (a, b)]
-    result = move(*samples, CHECKED[metric], alpha)
+    result = move(_sample(a, metric), _sample(b, metric), CHECKED[metric], alpha)
     if result is None:
         return None
     unit = next(rec.unit for r in b for rec in r.records if rec.name == metric)

@@ -52,7 +52,7 @@ def write_page(out: Path, page: Page, links: dict[str, str]) -> Path:
 
 def drawn(figure: go.Figure, heading: str, caption: str) -> str:
     """A figure as HTML: its data beside an empty place that the script fills."""
-    data = figure.to_json().replace("</", "<\\/")
+    data = str(figure.to_json()).replace("</", "<\\/")
     name = escape(heading, quote=True)
     return (
         f"<figure><h3>{escape(heading)}</h3><div class='plot' role='img' aria-label='{name}'></div>"

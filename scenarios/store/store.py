@@ -112,8 +112,8 @@ class Store:
                 arrays=_packed(r.arrays),
             )
         )
-        (number,) = added.inserted_primary_key
-        rows = [{"result_id": number, **_metric(record)} for record in r.records]
+        assert added.inserted_primary_key is not None  # a single row was added
+        rows = [{"result_id": added.inserted_primary_key[0], **_metric(record)} for record in r.records]
         if rows:
             connection.execute(schema.metric.insert(), rows)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from uptheramp.scenarios.identity import Code
 from uptheramp.scenarios.store.rows import Case, Result
+from uptheramp.validate.record import Record
 
 
 @dataclass(frozen=True)
@@ -25,20 +26,21 @@ class Summary:
 
 def summaries(results: Iterable[Result], metrics: Sequence[str] = ()) -> list[Summary]:
     """Summarise results, in their order; only the named `metrics` where some are named."""
-    values: dict[tuple, list[float]] = {}
-    heads: dict[tuple, tuple] = {}
+    found: dict[tuple[str, str, str, int], list[tuple[Result, Record]]] = {}
     for r in (r for r in results if not r.mirror):
         for record in r.records:
             if not metrics or record.name in metrics:
-                key = (r.case.id, r.code.source, record.name, record.version)
-                values.setdefault(key, []).append(record.value)
-                heads[key] = (r.case, r.code, record.name, record.version, record.unit)
-    out = []
-    for key, head in heads.items():
-        finite = np.array([v for v in values[key] if np.isfinite(v)])
-        error = float(finite.std(ddof=1) / len(finite) ** 0.5) if len(finite) > 1 else None
-        out.append(Summary(*head, len(finite), float(finite.mean()) if len(finite) else float("nan"), error))
-    return out
+                found.setdefault((r.case.id, r.code.source, record.name, record.version), []).append((r, record))
+    return [_summary(rows) for rows in found.values()]
+
+
+def _summary(rows: Sequence[tuple[Result, Record]]) -> Summary:
+    """One metric of one case by one version of the code."""
+    result, record = rows[0]
+    finite = np.array([r.value for _, r in rows if np.isfinite(r.value)])
+    mean = float(finite.mean()) if len(finite) else float("nan")
+    error = float(finite.std(ddof=1) / len(finite) ** 0.5) if len(finite) > 1 else None
+    return Summary(result.case, result.code, record.name, record.version, record.unit, len(finite), mean, error)
 
 
 def newest(results: Sequence[Result], codes: Sequence[Code]) -> list[Result]:

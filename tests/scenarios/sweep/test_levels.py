@@ -52,7 +52,7 @@ def test_a_case_gets_the_same_alone_as_in_company(both):
 
 def test_the_planet_is_dark(both):
     (case, _), _ = both
-    observation = rates.dark_planet(rates.observation_of(case.scenario, case.block))
+    observation = rates.constant(rates.observation_of(case.scenario, case.block))
     assert set(observation.planet.radius_ratio.y) == {0.0}
 
 

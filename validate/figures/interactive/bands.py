@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import plotly.graph_objects as go
 
@@ -44,7 +45,7 @@ def bands(lines: Sequence[Line], x_title: str, y_title: str, *, ideal: float | N
             y=list(line.y),
             error_y={"type": "data", "array": half, "thickness": 1.2, "width": 3},
             mode="lines+markers",
-            name=line.name,
+            name=escape(line.name),  # plotly reads names as HTML
             line={"color": colour, "width": 2},
             marker={"size": 7},
         )
