@@ -26,10 +26,14 @@ def in_focus(
     """Image of a star at `centre_px` (x, y) in the pixels of a box."""
     y, y_end, x, x_end = box
     image = np.zeros((y_end - y, x_end - x))
+
+    def line(pixels: int, centre: float, width: float) -> np.ndarray:
+        distance = edges(pixels, len(sensitivity))[:, None] - centre
+        return seen(np.diff(gaussian(distance, np.array([width])), axis=0), sensitivity)
+
     for share, wider in GAUSSIANS:
-        width = np.array([fwhm_px * wider])
-        across = gaussian(x_end - x, np.array([centre_px[0] - x]), width, sensitivity)
-        down = gaussian(y_end - y, np.array([centre_px[1] - y]), width, sensitivity)
+        across = line(x_end - x, centre_px[0] - x, fwhm_px * wider)
+        down = line(y_end - y, centre_px[1] - y, fwhm_px * wider)
         image += share * down * across.T
     return image
 
