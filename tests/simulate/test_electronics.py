@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -186,3 +187,59 @@ def test_switching_effects_off_leaves_every_other_draw(bench):
         total = total + np.asarray(dn, float)
         assert all((np.asarray(own[other]) == memory[other]).all() for other in own)
     assert everything == pytest.approx(total, abs=1e-3)
+
+
+PLACES = {
+    "anomaly": lambda own: own["reset_anomaly"].amplitude_dn,
+    "anomaly's decay": lambda own: own["reset_anomaly"].decay_reads,
+    "residue": lambda own: own["rscd"].scale,
+    "residue's power": lambda own: own["rscd"].power,
+    "residue's turnover": lambda own: own["rscd"].turnover_dn,
+    "residue's decay": lambda own: own["rscd"].decay_reads,
+    "last read": lambda own: own["last_frame"],
+    "tones": lambda own: own["emi"].amplitude_dn,
+    "phases": lambda own: own["emi"].phase_turns,
+    "drift": lambda own: own["response_drift"].amplitude,
+    "drift's decay": lambda own: own["response_drift"].decay,
+    "converter": lambda own: own["inl"].amplitude_dn,
+    "converter's period": lambda own: own["inl"].period_dn,
+}
+
+
+@pytest.fixture(scope="module")
+def gradient(bench):
+    """Two mean integrations of MIRI, with a converter like NIRISS', against fixed weights; and the gradient."""
+    made = bench("miri_lrs", (16, 8), rate_e_per_s=9e4, effects=tuple(n for n in chain.EFFECTS if n != "ipc"))
+    wide = jax.tree.map(lambda x: jnp.asarray(x, float), (made.maps, made.own))
+    niriss = bench("niriss_soss", (16, 8)).own["inl"]
+    refs, own = wide[0], {**wide[1], "inl": jax.tree.map(lambda x: jnp.asarray(x, float), niriss)}
+    on = (*(n for n in made.observation.effects if n not in ("pointing", "saturation")), "response_drift", "inl")
+    weight = np.random.default_rng(3).standard_normal((2, 4, 8, 16))
+
+    def total(own):
+        memory, out = chain.start(KEY, own, chain.remembering(on)), 0.0
+        for number in range(2):
+            pointing, shine, _, params, _ = made.given(number, memory)
+            frames = chain.mean(pointing, shine, refs, params, own, on)
+            memory, out = frames.memory, out + (weight[number] * frames.dn).sum()
+        return out
+
+    return jax.jit(total), own, jax.jit(jax.grad(total, allow_int=True))(own)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_gradients_are_finite_differences(gradient, name):
+    total, own, slope = gradient
+    place, step = PLACES[name], 1e-5
+    value = np.asarray(place(own), float)
+    direction = np.random.default_rng(1).standard_normal(value.shape) * (np.abs(value) + 0.1)
+    up, down = (float(total(eqx.tree_at(place, own, value + sign * step * direction))) for sign in (1, -1))
+    assert up != down
+    assert float((np.asarray(place(slope)) * direction).sum()) == pytest.approx((up - down) / 2 / step, rel=2e-5)
+
+
+def test_gradients_are_finite_without_light(gradient):
+    _, _, slope = gradient
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(slope) if leaf.dtype != jax.dtypes.float0]
+    assert len(leaves) > 15
+    assert all(np.isfinite(leaf).all() for leaf in leaves)
