@@ -209,11 +209,12 @@ PLACES = {
 @pytest.fixture(scope="module")
 def gradient(bench):
     """Two mean integrations of MIRI, with a converter like NIRISS', against fixed weights; and the gradient."""
-    made = bench("miri_lrs", (16, 8), rate_e_per_s=9e4, effects=tuple(n for n in chain.EFFECTS if n != "ipc"))
+    made = bench("miri_lrs", (16, 8), rate_e_per_s=9e4)
     wide = jax.tree.map(lambda x: jnp.asarray(x, float), (made.maps, made.own))
     niriss = bench("niriss_soss", (16, 8)).own["inl"]
     refs, own = wide[0], {**wide[1], "inl": jax.tree.map(lambda x: jnp.asarray(x, float), niriss)}
-    on = (*(n for n in made.observation.effects if n not in ("pointing", "saturation")), "response_drift", "inl")
+    on = ("response_drift", "reference_pixels", "nonlinearity", "rscd", "superbias", "reset_anomaly", "last_frame")
+    on = (*on, "emi", "inl")
     weight = np.random.default_rng(3).standard_normal((2, 4, 8, 16))
 
     def total(own):
