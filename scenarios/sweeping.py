@@ -6,7 +6,9 @@ from pathlib import Path
 from rich.console import Console
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.scenarios import sweep_table
 from uptheramp.scenarios.dashboard.site import write_sweep
+from uptheramp.scenarios.dashboard.view import sweep_view
 from uptheramp.scenarios.identity import code
 from uptheramp.scenarios.progress import bars
 from uptheramp.scenarios.store.store import Store
@@ -18,9 +20,19 @@ from uptheramp.scenarios.work import work
 
 
 def run_sweep(
-    file: str, store: str, out: Path | None, engine: str, workers: int, seeds: int | None, modes: tuple[str, ...]
+    file: str,
+    store: str,
+    *,
+    out: Path | None,
+    table: Path | None,
+    engine: str,
+    workers: int,
+    seeds: int | None,
+    modes: tuple[str, ...],
 ) -> int:
-    """Run what the store lacks; returns how many tasks failed, whose reasons are printed.
+    """Run what the store lacks, then write what is asked for: a report into `out`, Markdown into `table`.
+
+    Returns how many tasks failed; their reasons are printed.
 
     Raises
     ------
@@ -44,4 +56,6 @@ def run_sweep(
     console.print(text, highlight=False, soft_wrap=True)
     if out is not None:
         console.print(f"report: {write_sweep(kept, sweep.name, out)}", highlight=False, soft_wrap=True)
+    if table is not None:
+        sweep_table.write(table, sweep_view(kept, laid_out.stored), f"uptheramp sweep {file} --table {table}")
     return len(end.failed)

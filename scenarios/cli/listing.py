@@ -1,15 +1,16 @@
-"""`uptheramp list`: scenarios, modes, step tables."""
+"""`uptheramp list`: scenarios, sweeps, modes, step tables."""
 
 import typer
 
 
 def listing() -> None:
-    """Show the scenarios of the catalogue, the modes of the four instruments, and the step tables."""
+    """Show the scenarios and sweeps of the catalogue, the modes of the four instruments, and the step tables."""
     from rich.console import Console
     from rich.table import Table
 
     from uptheramp.calibrate.instruments.lookup import instruments
     from uptheramp.scenarios.scenario import catalogue, find
+    from uptheramp.scenarios.sweep import file as sweep_file
 
     console = Console()
     scenarios = Table("scenario", "what", "modes", title="Scenarios", title_justify="left")
@@ -17,6 +18,11 @@ def listing() -> None:
         scenario = find(name)
         scenarios.add_row(name, scenario.summary, "\n".join(block.label for block in scenario.mode))
     console.print(scenarios)
+    sweeps = Table("sweep", "what", "scenario", "level", "seeds", title="Sweeps", title_justify="left")
+    for name in sweep_file.catalogue():
+        sweep, _ = sweep_file.find(name)
+        sweeps.add_row(name, sweep.summary, sweep.scenario, sweep.level, str(sweep.seeds))
+    console.print(sweeps)
     modes = Table(
         "instrument", "mode", "EXP_TYPE", "detector", "subarrays", "patterns", title="Modes", title_justify="left"
     )

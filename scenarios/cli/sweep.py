@@ -13,6 +13,7 @@ def sweep(
     file: Annotated[str, typer.Argument(help="a catalogue name (uptheramp list) or a TOML file")],
     store: STORE = DEFAULT_STORE,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="folder for the report of the sweep")] = None,
+    table: Annotated[Path | None, typer.Option(help="Markdown file for the tables of docs/")] = None,
     engine: Annotated[str, typer.Option(help="serial or processes")] = "processes",
     workers: Annotated[int, typer.Option(help="processes that work at once")] = os.cpu_count() or 1,
     seeds: Annotated[int | None, typer.Option(help="another number of seeds than the file says")] = None,
@@ -21,6 +22,6 @@ def sweep(
     """Run a sweep; stopped or killed, the same command goes on where it was."""
     from uptheramp.scenarios.sweeping import run_sweep
 
-    failed = run_sweep(file, store, out, engine, workers, seeds, tuple(mode or ()))
-    if failed:
+    choices = {"engine": engine, "workers": workers, "seeds": seeds, "modes": tuple(mode or ())}
+    if run_sweep(file, store, out=out, table=table, **choices):
         raise typer.Exit(1)

@@ -111,4 +111,9 @@ def _preferred(s: Setting) -> str:
 
 def in_cell(f: Figure | None) -> str:
     """A figure with its error and unit."""
-    return "" if f is None else escape(f"{number(f.value, f.error)} {f.unit}".strip())
+    return escape(in_plain(f))
+
+
+def in_plain(f: Figure | None) -> str:
+    """The same as plain text."""
+    return "" if f is None else f"{number(f.value, f.error)} {f.unit}".strip()

@@ -5,9 +5,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from uptheramp.scenarios import sweep_table
 from uptheramp.scenarios.dashboard.site import write_site, write_sweep
+from uptheramp.scenarios.dashboard.view import sweep_view
 from uptheramp.scenarios.store.rows import Member, StoredSweep
 from uptheramp.scenarios.store.store import Store
+from uptheramp.validate import metrics_file
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,19 @@ def test_a_sweep_has_a_report_of_its_own(site, tmp_path):
     assert "no preference" in text
     for link in links(page):
         assert (tmp_path / link).is_file()
+
+
+def test_a_sweep_as_markdown(site, tmp_path):
+    store = site[1]
+    sweep = next(s for s in store.sweeps() if s.name == "threshold")
+    sweep_table.write(tmp_path / "threshold.md", sweep_view(store, sweep), "uptheramp sweep threshold")
+    text = (tmp_path / "threshold.md").read_text()
+    widths = {line.count(" | ") for line in text.splitlines() if line.startswith("| jump.rejection_threshold")}
+    assert widths == {9}
+    assert "### prism, jump.rejection_threshold 5.0:" in text
+    assert {m.mode for m in metrics_file.read(tmp_path / "threshold.json")} == {
+        f"prism, jump.rejection_threshold {value}" for value in (3.0, 4.0, 5.0)
+    }
 
 
 def test_in_a_browser(site, chromium, tmp_path):

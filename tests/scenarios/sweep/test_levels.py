@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from uptheramp.scenarios import rates
+from uptheramp.scenarios.dashboard.check import check
+from uptheramp.scenarios.identity import Code
 from uptheramp.scenarios.scenario import find
+from uptheramp.scenarios.store.store import Store
 from uptheramp.scenarios.task import Task, ask, exposure_id
 from uptheramp.scenarios.work import work
 
@@ -48,6 +51,20 @@ def test_a_case_gets_the_same_alone_as_in_company(both):
     assert alone.records == wrong.records
     for name, values in wrong.arrays.items():
         np.testing.assert_array_equal(alone.arrays[name], values)
+
+
+def test_an_error_planted_in_real_rows_is_caught_and_no_error_is_not(both, tmp_path):
+    """The references of one version of the code are wrong; the question, its seeds and its noise are the same."""
+    cases, (oracle, wrong) = both
+    more = work(Task(cases, "rate", 4))
+    for name, after, flagged in (("wrong", (wrong, more[1]), True), ("same", (oracle, more[0]), False)):
+        store = Store(tmp_path / f"{name}.sqlite")
+        store.add([oracle, more[0]])
+        later = Code("later", "0", "later")
+        store.add(replace(r, case=oracle.case, code=later, started="9999") for r in after)
+        found = {f.metric for f in check(store).flagged}
+        assert ("rate_bias_bright" in found) == flagged
+        assert bool(found) == flagged
 
 
 def test_the_planet_is_dark(both):
