@@ -15,7 +15,7 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io.exposure import Exposure, Segment
 from uptheramp.calibrate.io.times import group_times_s
-from uptheramp.calibrate.reduce import CHUNK_MB, POOLED_MB, SAMPLE
+from uptheramp.calibrate.reduce import CHUNK_MB, POOLED_MB, SAMPLE, reftypes
 from uptheramp.calibrate.settings import Recipe, recipe
 from uptheramp.calibrate.stream import chunk_size, detector, learned
 from uptheramp.scenarios.recover import Answer
@@ -67,7 +67,8 @@ def _answer(asked: Asked, observation: Observation, constants: Constants, data: 
     instrument, mode, subarray = lookup.match(meta)
     segment = Segment(Path("memory_uncal.fits"), meta, "uncal", clock.int_times(observation))
     exposure = Exposure((segment,), instrument, mode, subarray)
-    slope, error, groupdq = _stage1(exposure, chosen, library, data)
+    taken = {name: library[name] for name in reftypes(chosen.stage1) if name in library}
+    slope, error, groupdq = _stage1(exposure, chosen, taken, data)
     gain, frame_s = true.gain, observation.subarray.frame_time_s
     good = (groupdq & UNUSABLE) == 0
     variance = [pixel_variance(true.rate_e_per_s, true.read_noise_e, exposure.readout, frame_s, g) for g in good]

@@ -55,13 +55,13 @@ def test_a_case_gets_the_same_alone_as_in_company(both):
 
 def test_an_error_planted_in_real_rows_is_caught_and_no_error_is_not(both, tmp_path):
     """The references of one version of the code are wrong; the question, its seeds and its noise are the same."""
-    cases, (oracle, wrong) = both
-    more = work(Task(cases, "rate", 4))
-    for name, after, flagged in (("wrong", (wrong, more[1]), True), ("same", (oracle, more[0]), False)):
+    cases, first = both
+    pairs = [first, *(work(Task(cases, "rate", seed)) for seed in range(4, 9))]
+    oracle, wrong = ([pair[i] for pair in pairs] for i in (0, 1))
+    for name, after, flagged in (("wrong", wrong, True), ("same", oracle, False)):
         store = Store(tmp_path / f"{name}.sqlite")
-        store.add([oracle, more[0]])
-        later = Code("later", "0", "later")
-        store.add(replace(r, case=oracle.case, code=later, started="9999") for r in after)
+        store.add(oracle)
+        store.add(replace(r, case=oracle[0].case, code=Code("later", "0", "later"), started="9999") for r in after)
         found = {f.metric for f in check(store).flagged}
         assert ("rate_bias_bright" in found) == flagged
         assert bool(found) == flagged
