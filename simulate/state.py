@@ -16,13 +16,13 @@ import uptheramp.calibrate.state  # noqa: F401  turns 64-bit JAX on
 class Pointing(eqx.Module):
     """How images move and change, mean over each frame, relative to where the instrument's table puts them.
 
-    `jitter_px` is the rms of a white motion that an average has yet to be taken over; zero once it was drawn.
+    `jitter_px` is the rms of normal motion over which light is to be averaged; None where there is none, or a draw.
     """
 
     shift_px: Float[Array, "frame axis"]  # (x, y)
     width: Float[Array, "frame"]  # relative change of every width
     flux: Float[Array, "frame"]  # relative change of the stars' light
-    jitter_px: Float[Array, "axis"]  # (x, y)
+    jitter_px: Float[Array, "axis"] | None  # (x, y)
     integration: Int[Array, ""]
     memory: dict[str, Any] = eqx.field(default_factory=dict)
 
@@ -30,7 +30,7 @@ class Pointing(eqx.Module):
     def at_rest(cls, frames: int, integration: Int[Array, ""], memory: dict[str, Any]) -> "Pointing":
         """Images where the table puts them."""
         still = jnp.zeros(frames)
-        return cls(jnp.zeros((frames, 2)), still, still, jnp.zeros(2), integration, memory)
+        return cls(jnp.zeros((frames, 2)), still, still, None, integration, memory)
 
 
 class Illumination(eqx.Module):

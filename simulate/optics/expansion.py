@@ -1,12 +1,11 @@
 """Images that move and widen by little, as polynomials: exact to 1e-7 of their peak within a stated reach.
 
-An image is a smooth function of three numbers: its shift along x and along y (px) and the relative change of its width.
-On [-reach, reach] it is the sum of coefficient images times Chebyshev polynomials,
+An image is a smooth function of a few numbers: its shift (px) along an axis or two, the relative change of its width.
+On [-reach, reach] it is the sum of coefficient images times Chebyshev polynomials, for two numbers
 
-    f(x, y, w) = sum_k c_k T_i(x / X) T_j(y / Y) T_l(w / W),
+    f(x, w) = sum_k c_k T_i(x / X) T_j(w / W),
 
-of which only terms above TOLERANCE are kept: one where nothing moves, half a dozen for the jitter of JWST. The average
-over normally distributed jitter is that of the polynomials, by Gauss-Hermite quadrature.
+of which only terms above TOLERANCE are kept: one where nothing moves, half a dozen for the jitter of JWST.
 """
 
 from collections.abc import Callable
@@ -18,26 +17,19 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.fft import dct
 
-from uptheramp.simulate.state import Pointing
-
 TOLERANCE = 1e-7  # of the largest value; float32 has no more
 TRIED = (8, 16, 32)  # nodes an axis, until the last coefficients are below the tolerance
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
-WEIGHTS = WEIGHTS / WEIGHTS.sum()
-
-Reach = tuple[float, float, float]  # largest |x|, |y| (px) and |relative width|
-STILL: Reach = (0.0, 0.0, 0.0)
 
 
 class Expansion(eqx.Module):
-    """The coefficient arrays and, for each, the degrees of its three polynomials."""
+    """The coefficient arrays and, for each, the degrees of its polynomials, one an axis."""
 
     coefficients: Float[Array, "term ..."]
-    reach: Float[Array, "3"]
-    degrees: tuple[tuple[int, int, int], ...] = eqx.field(static=True)
+    reach: Float[Array, "axis"]
+    degrees: tuple[tuple[int, ...], ...] = eqx.field(static=True)
 
     def at_rest(self) -> Float[Array, "..."]:
-        """Give the value without shift and change: T_k(0) is 0, 1 or -1."""
+        """Give the value at zero on every axis: T_k(0) is 0, 1 or -1."""
         zero = np.array([np.prod([np.cos(np.pi / 2 * k).round() for k in degrees]) for degrees in self.degrees])
         return sum(float(z) * c for z, c in zip(zero, self.coefficients, strict=True) if z)
 
@@ -45,20 +37,13 @@ class Expansion(eqx.Module):
         """Return it with coefficients in single precision."""
         return Expansion(self.coefficients.astype(np.float32), self.reach, self.degrees)
 
-    def weights(self, pointing: Pointing, axis: int = 0) -> Float[Array, "node frame term"]:
-        """Factor of each coefficient in each frame, at the nodes of the jitter along `axis` (0 x, 1 y).
-
-        Jitter along the other axis is averaged over; sum over the nodes with WEIGHTS to average over both.
-        """
-        values = (*pointing.shift_px.T, pointing.width)
-        jitter = (*pointing.jitter_px, jnp.zeros(()))
-        factors = []
-        for a in range(3):
-            wanted = [degrees[a] for degrees in self.degrees]
-            at_nodes = values[a] + jitter[a] * NODES[:, None]
-            each = chebyshev(at_nodes / self.reach[a], max(wanted))[..., wanted]
-            factors.append(each if a == axis else jnp.einsum("n,nft->ft", WEIGHTS, each))
-        return factors[0] * factors[1] * factors[2]
+    def weights(self, *values: Float[Array, "..."]) -> Float[Array, "... term"]:
+        """Factor of each coefficient at these values, one array an axis, broadcast against each other."""
+        factor = jnp.ones(())
+        for axis, value in enumerate(values):
+            wanted = [degrees[axis] for degrees in self.degrees]
+            factor = factor * chebyshev(value / self.reach[axis], max(wanted))[..., wanted]
+        return factor
 
 
 def chebyshev(x: Float[Array, "..."], degree: int) -> Float[Array, "... term"]:
@@ -69,18 +54,19 @@ def chebyshev(x: Float[Array, "..."], degree: int) -> Float[Array, "... term"]:
     return jnp.stack(terms[: degree + 1], axis=-1)
 
 
-def expand(f: Callable[[float, float, float], np.ndarray], reach: Reach) -> Expansion:
-    """Return the expansion of `f(x, y, width)` for |x|, |y|, |width| up to `reach`, made in numpy."""
-    scale = np.abs(f(0.0, 0.0, 0.0)).max()
+def expand(f: Callable[..., np.ndarray], reach: tuple[float, ...]) -> Expansion:
+    """Return the expansion of `f(*values)` for values up to +-`reach`, made in numpy; a reach of 0 is a fixed value."""
+    axes = range(len(reach))
+    scale = np.abs(f(*(0.0 for _ in axes))).max()
 
     def along(axis: int) -> Callable[[float], np.ndarray]:
-        return lambda t: f(*(t if a == axis else 0.0 for a in range(3)))
+        return lambda t: f(*(t if a == axis else 0.0 for a in axes))
 
     counts = [_degree(along(axis), r, scale) + 1 for axis, r in enumerate(reach)]
     nodes = [r * _nodes(n) for r, n in zip(reach, counts, strict=True)]
     values = np.stack([f(*at) for at in product(*nodes)])
     grid = values.reshape(*counts, *values.shape[1:])
-    for axis in range(3):
+    for axis in axes:
         grid = _coefficients(grid, axis)
     kept = [k for k in product(*map(range, counts)) if np.abs(grid[k]).max() > TOLERANCE * scale or not any(k)]
     divisor = np.array([r or 1.0 for r in reach])

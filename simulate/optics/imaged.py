@@ -12,8 +12,8 @@ from jaxtyping import Array, Float
 from uptheramp.calibrate.instruments.core import Image
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.optics import point_spread, spectrograph, subpixel
-from uptheramp.simulate.optics.expansion import WEIGHTS, Expansion, expand
-from uptheramp.simulate.optics.pointing import reach_of
+from uptheramp.simulate.optics.expansion import Expansion, expand
+from uptheramp.simulate.optics.pointing import positions, reach_of
 from uptheramp.simulate.optics.readout_time import offsets_s
 from uptheramp.simulate.scene.light_curve import LightCurve, mean_flux
 from uptheramp.simulate.scene.star import Star, photon_rate
@@ -21,7 +21,7 @@ from uptheramp.simulate.scene.system import CurveOf
 from uptheramp.simulate.state import Pointing
 
 PIECE = 0.1  # widest piece of the band, relative to its wavelength
-SAMPLES = 24  # fine wavelengths of a piece
+SAMPLES = 48  # fine wavelengths of a piece
 HALF_BOX_PX, SOFT_EDGE_PX = 100.0, 12.0  # light farther out is lost: 3e-3 in focus, nothing behind the lens
 
 
@@ -43,11 +43,13 @@ class PointSource(eqx.Module):
         """Rate in each read (e-/s), and the mean rate of the pieces of the band over the reads."""
         flux = mean_flux(self.curve, start_s, exposure_s)
         elements = self.response(flux * self.photons) * (1 + pointing.flux[:, None])
-        weights = jnp.einsum("n,nrt->rt", WEIGHTS, self.images.weights(pointing))
+        (x, of_x), (y, of_y) = positions(pointing, 0), positions(pointing, 1)
+        weights = jnp.einsum("n,m,nmrt->rt", of_x, of_y, self.images.weights(x[:, None], y, pointing.width))
         each = (weights[:, :, None] * elements[:, None, :]).astype(self.images.coefficients.dtype)
         stamp = jnp.einsum("rtp,tpyx->ryx", each, self.images.coefficients)
-        y, y_end, x, x_end = self.box
-        return jnp.zeros((len(start_s), *self.shape), stamp.dtype).at[:, y:y_end, x:x_end].set(stamp), elements.mean(0)
+        first, end, left, right = self.box
+        rate = jnp.zeros((len(start_s), *self.shape), stamp.dtype).at[:, first:end, left:right].set(stamp)
+        return rate, elements.mean(0)
 
 
 def point_source(observation: Observation, image: Image, star: Star, curve_of: CurveOf) -> PointSource:

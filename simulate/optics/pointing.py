@@ -16,7 +16,6 @@ from jaxtyping import Array, Float
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.simulate.effect import Effect, frame_keys
-from uptheramp.simulate.optics.expansion import STILL, Reach
 from uptheramp.simulate.state import Pointing
 
 if TYPE_CHECKING:
@@ -25,6 +24,12 @@ if TYPE_CHECKING:
 HOUR_S = 3600.0
 SIGMAS = 6.0  # of jitter that images are made for
 FARTHEST_PX, WIDEST = 3.0, 0.3  # of what images are made for
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+ALONE = np.ones(1)
+
+Reach = tuple[float, float, float]  # largest |x|, |y| (px) and |relative width|
+STILL: Reach = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,14 @@ def reach_of(observation: "Observation") -> Reach:
     return float(x), float(y), width
 
 
+def positions(pointing: Pointing, axis: int) -> tuple[Float[Array, "node frame"], Float[np.ndarray, "node"]]:
+    """Positions along an axis (0 x, 1 y; px) and their weights in the average over jitter: one position without it."""
+    middle = pointing.shift_px[None, :, axis]
+    if pointing.jitter_px is None:
+        return middle, ALONE
+    return middle + pointing.jitter_px[axis] * NODES[:, None], WEIGHTS
+
+
 def path(
     m: Motion, start_s: Float[Array, "frame"], exposure_s: Float[Array, ""]
 ) -> tuple[Float[Array, "frame axis"], Float[Array, "frame"], Float[Array, "frame"]]:
@@ -194,4 +207,4 @@ class MovingTelescope(Effect):
         certain = self.mean(state, refs, params)
         shift = certain.shift_px + params.mirror * (wander * m.wander_px + unit[:, 1] * m.jitter_px)
         memory = state.memory | {self.name: after}
-        return replace(certain, shift_px=shift, jitter_px=jnp.zeros(2), memory=memory), {}
+        return replace(certain, shift_px=shift, jitter_px=None, memory=memory), {}

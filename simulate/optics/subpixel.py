@@ -8,7 +8,7 @@ Uniform light sees no difference, an image that moves does.
 import numpy as np
 from jaxtyping import Float
 
-SAMPLES = 8  # of a pixel along an axis
+SAMPLES = 16  # of a pixel along an axis
 UNIFORM = np.ones(1)
 
 
