@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import erfc
 
-from uptheramp.simulate.optics.subpixel import edges, seen
+from uptheramp.simulate.optics.subpixel import UNIFORM, edges, seen
 from uptheramp.simulate.optics.trace import FWHM_PER_SIGMA, gaussian
 
 # share of the light and width over that of the core: non-negative least squares to 1 - J0^2 - J1^2
@@ -26,16 +26,19 @@ def in_focus(
     """Image of a star at `centre_px` (x, y) in the pixels of a box."""
     y, y_end, x, x_end = box
     image = np.zeros((y_end - y, x_end - x))
-
-    def line(pixels: int, centre: float, width: float) -> np.ndarray:
-        distance = edges(pixels, len(sensitivity))[:, None] - centre
-        return seen(np.diff(gaussian(distance, np.array([width])), axis=0), sensitivity)
-
     for share, wider in GAUSSIANS:
-        across = line(x_end - x, centre_px[0] - x, fwhm_px * wider)
-        down = line(y_end - y, centre_px[1] - y, fwhm_px * wider)
-        image += share * down * across.T
+        across = line(x_end - x, centre_px[0] - x, fwhm_px * wider, sensitivity)
+        down = line(y_end - y, centre_px[1] - y, fwhm_px * wider, sensitivity)
+        image += share * down[:, None] * across
     return image
+
+
+def line(
+    pixels: int, centre_px: float, fwhm_px: float, sensitivity: Float[np.ndarray, "sample"] = UNIFORM
+) -> Float[np.ndarray, "pixel"]:
+    """Gaussian integrated over the pixels of a line with their response inside, unit sum over an infinite line."""
+    below = gaussian(edges(pixels, len(sensitivity)) - centre_px, np.asarray(fwhm_px))
+    return seen(np.diff(below), sensitivity)
 
 
 def ring(

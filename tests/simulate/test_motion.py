@@ -83,7 +83,7 @@ def test_an_image_moved_and_widened_is_the_image_made_anew(small):
 
 def test_the_terms_kept_hold_for_all_three_changes_at_once():
     def bump(x, y, widened):
-        return trace.gaussian(12, np.array([5.3 + y + 0.1 * x]), np.array([1.2 * (1 + widened)]))
+        return point_spread.line(12, 5.3 + y + 0.1 * x, 1.2 * (1 + widened))
 
     found = expansion.expand(bump, (0.2, 0.1, 0.02))
     rng = np.random.default_rng(1)
@@ -98,12 +98,12 @@ def test_the_average_over_jitter_across_is_the_wider_gaussian():
     sigma, jitter = 0.6, 0.08
 
     def bump(y):
-        return trace.gaussian(12, np.array([5.3 + y]), np.array([sigma * trace.FWHM_PER_SIGMA]))
+        return point_spread.line(12, 5.3 + y, sigma * trace.FWHM_PER_SIGMA)
 
     found = expansion.expand(bump, (6 * jitter,))
     position, share = positions(pointing(jitter=(0.0, jitter)), 1)
     weights = share @ np.asarray(found.weights(position[:, 0]))
-    blurred = trace.gaussian(12, np.array([5.3]), np.array([np.hypot(sigma, jitter) * trace.FWHM_PER_SIGMA]))
+    blurred = point_spread.line(12, 5.3, np.hypot(sigma, jitter) * trace.FWHM_PER_SIGMA)
     assert np.tensordot(weights, found.coefficients, 1) == pytest.approx(blurred, abs=3e-7)
     assert np.abs(bump(0.0) - blurred).max() > 1e-3
 
@@ -131,7 +131,7 @@ def test_a_change_of_flux_scales_the_star(star):
 
 def test_response_inside_pixels_against_the_integral_in_closed_form():
     a, sigma, centre = 0.2, 0.5, 4.2
-    found = trace.gaussian(9, np.array([centre]), np.array([sigma * trace.FWHM_PER_SIGMA]), subpixel.response(a))[:, 0]
+    found = point_spread.line(9, centre, sigma * trace.FWHM_PER_SIGMA, subpixel.response(a))
     pixel = np.arange(9.0)
     low, high = pixel - 0.5 - centre, pixel + 0.5 - centre
 
