@@ -14,7 +14,8 @@ from uptheramp.calibrate.io.times import DAY_S
 def primary(meta: ExposureMeta, model: str, filename: str, extra: dict[str, Any] | None = None) -> fits.PrimaryHDU:
     """A primary HDU that the official datamodels read: `model` is the DATAMODL class name."""
     start = Time(meta.start_mjd, format="mjd", scale="utc")
-    integration_s = meta.ngroups * meta.group_time_s
+    # no gap is clocked after the last group
+    integration_s = (meta.ngroups - 1) * meta.group_time_s + meta.nframes * meta.frame_time_s
     duration_s = meta.nints * (integration_s + meta.frame_time_s)
     header = fits.Header()
     header["DATE"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
