@@ -54,6 +54,7 @@ class Truth:
     light_curve_e_per_s: Float[np.ndarray, "integration order along"]  # mean rate over the reads
     pointing: Float[np.ndarray, "integration frame state"]  # shift x, y (px), relative width, relative flux
     cosmic_rays: np.ndarray  # structured: integration, frame, y, x, electrons
+    large_hits: np.ndarray  # the same of snowballs and showers, a row an event: its centre, its charge in the window
     facts: dict[str, Any]  # names, seeds, orbit, compression, version
 
     def save(self, directory: Path) -> None:
@@ -90,6 +91,7 @@ def of(
     light_curve_e_per_s: Float[np.ndarray, "integration order along"],
     pointing: Float[np.ndarray, "integration frame state"],
     cosmic_rays: np.ndarray,
+    large_hits: np.ndarray | None = None,
 ) -> Truth:
     """Return the truth of an exposure from what it was made of and what was drawn."""
     o, c, maps = observation, constants, constants.maps
@@ -115,6 +117,7 @@ def of(
         light_curve_e_per_s=light_curve_e_per_s,
         pointing=pointing,
         cosmic_rays=cosmic_rays,
+        large_hits=no_cosmic_rays() if large_hits is None else large_hits,
         facts=_facts(o),
     )
 

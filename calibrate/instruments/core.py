@@ -99,6 +99,20 @@ class SignalIpc(Sourced):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LargeHits(Sourced):
+    """Snowballs or showers: a disc with a halo, part of which is released slowly."""
+
+    interval_s: float  # between events anywhere on the detector
+    radius_px: tuple[float, float]  # of the disc, smallest and largest
+    radius_power: float  # density of the radii, r^-power
+    core_e: float  # of each pixel of the disc
+    halo_e: float  # at its edge
+    halo_px: float  # over which the halo falls by e
+    trapped_fraction: float  # of the charge, released later beside it
+    release_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Telegraph(Sourced):
     """Pixels whose level jumps between two values."""
 
@@ -190,6 +204,8 @@ class Detector(Sourced):
     persistence: Persistence | None = None
     charge_migration: ChargeMigration | None = None
     signal_ipc: SignalIpc | None = None
+    snowballs: LargeHits | None = None
+    showers: LargeHits | None = None
     telegraph: Telegraph | None = None
     inl: Inl | None = None
     reset_anomaly: ResetAnomaly | None = None

@@ -16,6 +16,7 @@ from uptheramp.simulate.detector.emi import Emi
 from uptheramp.simulate.detector.flat import Flat
 from uptheramp.simulate.detector.inl import Inl
 from uptheramp.simulate.detector.ipc import Ipc, IpcAfterNonlinearity
+from uptheramp.simulate.detector.large_hits import Showers, Snowballs
 from uptheramp.simulate.detector.last_frame import LastFrame
 from uptheramp.simulate.detector.nonlinearity import Nonlinearity
 from uptheramp.simulate.detector.one_over_f import OneOverF
@@ -45,6 +46,8 @@ LIGHT_AND_CHARGE: tuple[Effect, ...] = (
     ChargeMigration(),
     Poisson(),
     CosmicRays(),
+    Snowballs(),
+    Showers(),
     Ipc(),
     Saturation(),
     Nonlinearity(),

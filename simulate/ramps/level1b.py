@@ -37,7 +37,7 @@ def write(
     bounds = [*range(0, o.nints, integrations_per_segment or o.nints), o.nints]
     times = clock.int_times(o)
     refout = round(o.detector.bias_dn) if o.interleaved else None
-    spectra, pointing, hits, paths = [], [], [truth.no_cosmic_rays()], []
+    spectra, pointing, hits, large, paths = [], [], [truth.no_cosmic_rays()], [truth.no_cosmic_rays()], []
 
     def rendered() -> Iterator[tuple[int, np.ndarray]]:
         for first, data, drawn in chunks(o, constants, chunk or chunk_size(o)):
@@ -45,6 +45,7 @@ def write(
             pointing.append(drawn["pointing"])
             if "cosmic_rays" in drawn:
                 hits.append(truth.catalogue(first, drawn["cosmic_rays"]))
+            large.extend(truth.catalogue(first, drawn[name]) for name in ("snowballs", "showers") if name in drawn)
             yield first, data
             if progress is not None:
                 progress(first + len(data), o.nints)
@@ -58,7 +59,7 @@ def write(
             for _, data in pieces:
                 file.append(data)
         paths.append(path)
-    truth.of(o, constants, *map(np.concatenate, (spectra, pointing, hits))).save(directory / "truth")
+    truth.of(o, constants, *map(np.concatenate, (spectra, pointing, hits, large))).save(directory / "truth")
     return paths
 
 
