@@ -10,11 +10,12 @@ import numpy as np
 from uptheramp.calibrate.reduce import quiet
 from uptheramp.calibrate.state import LightCurves
 from uptheramp.scenarios.judge import TrueChannels, ers_sigma_ppm, freedom, true_channels, white_records
+from uptheramp.scenarios.limit import pink_covariance
 from uptheramp.scenarios.made_references import made
 from uptheramp.scenarios.reduced import Reduced, fit_planet, reduce_exposure
 from uptheramp.scenarios.scenario import observation_of
 from uptheramp.scenarios.task import Asked, Task, seeded
-from uptheramp.scenarios.twin import mean_rendering, pink_covariance, pink_rendering, rendered_curves
+from uptheramp.scenarios.twin import mean_rendering, rendered_curves
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import level1b
 from uptheramp.simulate.ramps.render import Constants, build
@@ -81,7 +82,7 @@ def _reduce(
     if task.twin or task.pink:
         mean = rendered_curves(mean_rendering(observation, constants), reduced)
     if task.pink and mean is not None:
-        pink = pink_covariance(mean, rendered_curves(pink_rendering(observation, constants), reduced))
+        pink = pink_covariance(mean, reduced, observation, constants)
     true = true_channels(reduced, observation, truth)
     return _Reduction(reduced, true, references, mean if task.twin else None, pink)
 

@@ -11,11 +11,12 @@ from rich.console import Console
 from uptheramp.calibrate.reduce import Progress
 from uptheramp.calibrate.settings import recipe
 from uptheramp.scenarios.judge import judge_reduction, true_channels
+from uptheramp.scenarios.limit import pink_covariance
 from uptheramp.scenarios.picture import mode_report
 from uptheramp.scenarios.progress import bars
 from uptheramp.scenarios.reduced import Fitted, Reduced, fit_planet, reduce_exposure, write_planet
 from uptheramp.scenarios.scenario import ModeBlock, Scenario, observation_of
-from uptheramp.scenarios.twin import mean_rendering, pink_covariance, pink_rendering, rendered_curves
+from uptheramp.scenarios.twin import mean_rendering, rendered_curves
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import level1b, references
 from uptheramp.simulate.ramps.render import Constants, build
@@ -76,7 +77,7 @@ def run_mode(
     write_planet(folder, reduced.exposure.root, fitted, true.system, choices.limb_darkening)
     mean = rendered_curves(mean_rendering(observation, constants), reduced)
     progress("noise-free twin", 1, 1)
-    pink = pink_covariance(mean, rendered_curves(pink_rendering(observation, constants), reduced))
+    pink = pink_covariance(mean, reduced, observation, constants)
     progress("1/f alone", 1, 1)
     twin = fit_planet(mean, true.system, choices.limb_darkening, choices.baseline_degree)
     metrics = judge_reduction(

@@ -43,9 +43,17 @@ def mean_rendering(observation: Observation, constants: Constants, nonlinearity:
 
 
 def pink_rendering(observation: Observation, constants: Constants) -> Rendering:
-    """The same exposure with 1/f noise as its only noise; chunks must be asked for in order."""
-    only = tuple(name for name in observation.effects if name not in INDEPENDENT)
-    quiet = replace(constants, recipe=replace(constants.recipe, effects=only))
+    """The same exposure with 1/f noise alone, and with the read noise of the reference pixels that are to follow it.
+
+    Chunks must be asked for in order.
+    """
+    only = tuple(name for name in observation.effects if name not in INDEPENDENT or name == "read_noise")
+    of_reference = np.where(np.asarray(constants.maps.light) > 0, 0, np.asarray(constants.maps.read_noise_e))
+    quiet = replace(
+        constants,
+        recipe=replace(constants.recipe, effects=only),
+        maps=replace(constants.maps, read_noise_e=of_reference.astype(np.float32)),
+    )
     memory: list[Any] = [None]
 
     def render(first: int, count: int) -> np.ndarray:
@@ -97,12 +105,6 @@ def rendered_curves(render: Rendering, reduced: Reduced) -> LightCurves:
         render, reduced.exposure, reduced.recipe, reduced.library, reduced.groupdq, reduced.outliers
     )
     return replace(rebin(spectra, reduced.when, reduced.binning), err=reduced.curves.err)
-
-
-def pink_covariance(mean: LightCurves, pink: LightCurves) -> np.ndarray:
-    """Covariance (channel, channel) over time that 1/f noise adds to the channels, relative to their light."""
-    difference = (np.asarray(pink.flux) - np.asarray(mean.flux)) / np.nanmedian(np.asarray(mean.flux), axis=1)[:, None]
-    return np.cov(np.where(np.isfinite(difference), difference, 0.0))
 
 
 def _with_outliers(rates: Rates, dq: Any) -> Rates:

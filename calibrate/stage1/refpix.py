@@ -51,13 +51,19 @@ def learn_predictor(sample: Ramps, refs: RefpixRefs, params: RefpixParams) -> Li
     if params.side_estimator not in SIDE_ESTIMATORS:
         raise InputError(f"refpix.side_estimator={params.side_estimator}: expected {' or '.join(SIDE_ESTIMATORS)}")
     r = sample.readout
-    if params.side_estimator != "kriging" or not _uses_sides(r, params):
-        return None
     frames, dq = _in_read_order(sample)
+    window = side_window(r, frames.shape[-2:])
+    if params.side_estimator != "kriging" or not params.use_side_ref_pixels or window is None:
+        return None
     usable = (dq & flags.DO_NOT_USE) == 0
-    slow, fast = frames.shape[-2:]
-    frames = _without_ends(frames, usable, r, params)
-    return side_kriging.learn(frames, usable, _slices(_sides(r), fast), _slices(_ends(r), slow), r.outputs)
+    return side_kriging.learn(_without_ends(frames, usable, r, params), usable, window)
+
+
+def side_window(r: Readout, shape: tuple[int, int]) -> side_kriging.Window | None:
+    """Where the reference pixels of a window (slow, fast) stand; None where the sides are not used."""
+    if r.reference_correction != "amplifiers" or r.outputs == 1 or sum(_sides(r)) == 0:
+        return None
+    return side_kriging.Window(shape[0], _slices(_sides(r), shape[1]), _slices(_ends(r), shape[0]), r.outputs)
 
 
 @step(cite="jwst 3.0.0 refpix; Cressie 1993 section 3.2", learned="line_predictor", learn=learn_predictor)
@@ -75,8 +81,9 @@ def refpix(state: Ramps, refs: RefpixRefs, params: RefpixParams) -> tuple[Ramps,
     usable = (dq & flags.DO_NOT_USE) == 0
     if r.outputs > 1:
         frames = _without_ends(frames, usable, r, params)
-        if _uses_sides(r, params):
-            frames = frames - params.side_gain * _side_level(frames, usable, r, params, refs.line_predictor)
+        window = side_window(r, frames.shape[-2:])
+        if params.use_side_ref_pixels and window is not None:
+            frames = frames - params.side_gain * _side_level(frames, usable, window, params, refs.line_predictor)
     else:
         frames = _by_parity(frames, usable & _reference(dq, r), params)
     data = jnp.swapaxes(frames, -1, -2) if _turned(r) else frames
@@ -93,11 +100,6 @@ def _in_read_order(state: Ramps) -> tuple[Float[Array, "integration group slow f
     if _turned(state.readout):
         return jnp.swapaxes(state.data, -1, -2), state.pixeldq.T
     return state.data, state.pixeldq
-
-
-def _uses_sides(r: Readout, params: RefpixParams) -> bool:
-    exist = r.reference_correction == "amplifiers" and r.outputs > 1 and sum(_sides(r)) > 0
-    return exist and params.use_side_ref_pixels
 
 
 def _ends(r: Readout) -> tuple[int, int]:
@@ -143,17 +145,16 @@ def _without_ends(
 def _side_level(
     frames: Float[Array, "integration group slow fast"],
     usable: Bool[Array, "slow fast"],
-    r: Readout,
+    window: side_kriging.Window,
     params: RefpixParams,
     predictor: LinePredictor | None,
 ) -> Float[Array, "integration group slow #fast"]:
     """Level of each line, by the running median where no predictor was learned."""
-    sides = _slices(_sides(r), frames.shape[-1])
     if predictor is not None:
-        return side_kriging.level(frames, predictor, sides)
-    at_edge = tuple(width > 0 for width in _ends(r))
+        return side_kriging.level(frames, predictor, window)
+    at_edge = any(rows.start == 0 for rows in window.ends), any(rows.stop == window.lines for rows in window.ends)
     length = params.side_smoothing_length // 2 * 2 + 1
-    levels = [kernel.smoothed_side(frames[..., side], usable[:, side], length, at_edge) for side in sides]
+    levels = [kernel.smoothed_side(frames[..., side], usable[:, side], length, at_edge) for side in window.sides]
     return kernel.average_where(levels)[0][..., None]
 
 

@@ -10,6 +10,8 @@ The inner outputs, which no side sees, get only what all share. c and i come fro
 (across the sides, where noise has no part, and within them), N from the scatter within a line.
 """
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -19,31 +21,58 @@ from uptheramp.calibrate.stage1.learned import LinePredictor
 FREE = 1e4  # variance of a level common to all lines, in terms of the drift's: as good as unknown
 
 
+class Window(NamedTuple):
+    """Where reference pixels stand: columns at the sides of the fast axis, lines at the ends of the slow axis."""
+
+    lines: int
+    sides: list[slice]
+    ends: list[slice]
+    outputs: int
+
+
 def learn(
-    frames: Float[Array, "integration group slow fast"],
-    usable: Bool[Array, "slow fast"],
-    sides: list[slice],
-    ends: list[slice],
-    outputs: int,
+    frames: Float[Array, "integration group slow fast"], usable: Bool[Array, "slow fast"], window: Window
 ) -> LinePredictor:
     """Measure drift and noise on a sample whose ends were subtracted; return the estimator that they ask for.
 
     Levels that never change in the sample (errors of the superbias) are no drift. Bad pixels are decided here, once.
     """
-    slow = frames.shape[-2]
-    pixel, noise, means = [], [], []
-    for side in sides:
-        values = frames[..., side].reshape(-1, slow, side.stop - side.start).astype(jnp.float64)
+    good, variance, noise, means = [], [], [], []
+    for side in window.sides:
+        values = frames[..., side].reshape(-1, window.lines, side.stop - side.start).astype(jnp.float64)
         deviation = values - values.mean(0)
-        good, variance = kernel.noise(deviation, usable[:, side])
-        count = good.sum(-1)
-        pixel.append(good / jnp.maximum(count, 1)[:, None])
-        noise.append(jnp.where(count > 0, variance[:, None] / jnp.maximum(count, 1), jnp.inf))
-        means.append(_mean(deviation, pixel[-1]))
-    seen = [0 if side.start == 0 else outputs - 1 for side in sides]
-    reference = sum(jnp.zeros(slow).at[rows].set(1 / (rows.stop - rows.start)) for rows in ends) / max(len(ends), 1)
-    line = weights(*drift(means, noise), [n.mean(0) for n in noise], reference * jnp.ones(slow), seen, outputs)
-    return LinePredictor(jnp.concatenate(pixel, -1).astype(frames.dtype), line.astype(frames.dtype))
+        used, by_frame = kernel.noise(deviation, usable[:, side])
+        count = used.sum(-1)
+        good.append(used)
+        variance.append(jnp.where(used, by_frame.mean(), 0))
+        noise.append(jnp.where(count > 0, by_frame[:, None] / jnp.maximum(count, 1), jnp.inf))
+        means.append(_mean(deviation, _share(used)))
+    return known(*drift(means, noise), good, variance, window)
+
+
+def known(
+    common: Float[Array, "line line"],
+    own: Float[Array, "line line"],
+    good: list[Bool[Array, "line pixel"]],
+    variance: list[Float[Array, "line pixel"]],
+    window: Window,
+) -> LinePredictor:
+    """Return the estimator for known covariances of the drift and variances of the noise of the pixels of each side."""
+    reference = jnp.zeros(window.lines)
+    for rows in window.ends:
+        reference = reference.at[rows].add(1 / (rows.stop - rows.start) / len(window.ends))
+    seen = [0 if side.start == 0 else window.outputs - 1 for side in window.sides]
+    share = [_share(used) for used in good]
+    noise = [
+        jnp.where(used.any(-1), (each * part**2).sum(-1), jnp.inf)
+        for used, each, part in zip(good, variance, share, strict=True)
+    ]
+    line = weights(common, own, noise, reference, seen, window.outputs)
+    return LinePredictor(jnp.concatenate(share, -1).astype(jnp.float32), line.astype(jnp.float32))
+
+
+def _share(good: Bool[Array, "line pixel"]) -> Float[Array, "line pixel"]:
+    return good / jnp.maximum(good.sum(-1, keepdims=True), 1)
 
 
 def _mean(values: Float[Array, "*any line pixel"], share: Float[Array, "line pixel"]) -> Float[Array, "*any line"]:
@@ -91,11 +120,11 @@ def weights(
 
 
 def level(
-    frames: Float[Array, "*any slow fast"], predictor: LinePredictor, sides: list[slice]
+    frames: Float[Array, "*any slow fast"], predictor: LinePredictor, window: Window
 ) -> Float[Array, "*any slow fast"]:
     """Level of each line and output, spread over the pixels of the output."""
     means, start = [], 0
-    for side in sides:
+    for side in window.sides:
         stop = start + side.stop - side.start
         means.append(_mean(frames[..., side], predictor.pixel[:, start:stop]))
         start = stop

@@ -143,6 +143,29 @@ def pink(detector: Detector, readout: Readout, plan: Layout) -> Pink:
     )
 
 
+def line_covariance(plan: Layout, reads: int = 1) -> Float[np.ndarray, "line line"]:
+    """Covariance of the mean of each line and output, averaged over `reads` frames in a row, for unit amplitude.
+
+    sum_k v_k <exp(-r_k |t - t'|)> over the samples t of one line and t' of the other, by the number of pairs of samples
+    at each distance.
+    """
+    rate, variance = poles()
+    line = plan.kept + plan.overhead
+    frame = plan.lines * line + plan.tail
+
+    def pairs(n: int) -> tuple[np.ndarray, np.ndarray]:
+        step = np.arange(1 - n, n)
+        return step, (n - np.abs(step)) / n**2
+
+    apart, often = pairs(plan.kept)
+    frames_apart, frames_often = pairs(reads)
+    by_lag = np.zeros(plan.lines)
+    for frames, weight in zip(frames_apart, frames_often, strict=True):
+        clocks = np.abs(np.arange(plan.lines)[:, None] * line + apart + frames * frame)
+        by_lag += weight * sum(v * (np.exp(-r * clocks * CLOCK_S) @ often) for r, v in zip(rate, variance, strict=True))
+    return by_lag[np.abs(np.subtract.outer(np.arange(plan.lines), np.arange(plan.lines)))]
+
+
 def initial(key: Key[Array, ""], params: Pink) -> Float[Array, "stream pole"]:
     """States drawn from the stationary law."""
     count = len(params.layout.streams), params.deviation.shape[0]

@@ -22,7 +22,7 @@ from uptheramp.calibrate.stream import learned
 LINES, OUTPUTS, WIDTH, SIDE, PERIOD = 48, 4, 8, 4, 2048
 SHARED, OWN, NOISE_DN = 1.0, 0.3, 4.0  # amplitude per e-fold of frequency; noise of one reference pixel
 SIDES = [slice(0, SIDE), slice(OUTPUTS * WIDTH - SIDE, OUTPUTS * WIDTH)]
-ENDS = [slice(0, 4)]
+WINDOW = side_kriging.Window(LINES, SIDES, [slice(0, 4)], OUTPUTS)
 SEEN = [0, OUTPUTS - 1]
 REFERENCE = np.r_[np.full(4, 0.25), np.zeros(LINES - 4)]
 
@@ -82,14 +82,14 @@ def running_mean():
 
 def learn(frames, usable=None):
     usable = np.ones(frames.shape[-2:], bool) if usable is None else usable
-    return side_kriging.learn(jnp.asarray(frames)[None], jnp.asarray(usable), SIDES, ENDS, OUTPUTS)
+    return side_kriging.learn(jnp.asarray(frames)[None], jnp.asarray(usable), WINDOW)
 
 
 def test_residual_has_the_predicted_variance_and_no_method_is_better():
     rng = np.random.default_rng(1)
     drift, frames = draw(rng, 3000)
     predictor = side_kriging.LinePredictor(np.full((LINES, 2 * SIDE), 1 / SIDE), true_weights())
-    level = np.asarray(side_kriging.level(jnp.asarray(frames), predictor, SIDES))[..., ::WIDTH]
+    level = np.asarray(side_kriging.level(jnp.asarray(frames), predictor, WINDOW))[..., ::WIDTH]
     each = ((level - drift) ** 2).mean(1)  # by frame and output
     expected = expected_error(predictor.line)
     # five standard errors of the mean over the frames
@@ -98,6 +98,17 @@ def test_residual_has_the_predicted_variance_and_no_method_is_better():
         assert (expected < expected_error(other)).all()
     # the outputs that a side sees are known better than those that none does
     assert max(expected[[0, 3]]) < min(expected[[1, 2]])
+
+
+def test_no_linear_estimate_is_better():
+    """The error is stationary in the weights: each measurement is uncorrelated with what is left of every level."""
+    k, left = covariance(), np.eye(LINES) - REFERENCE
+    everything = np.kron(np.ones((OUTPUTS, OUTPUTS)), SHARED**2 * k) + np.kron(np.eye(OUTPUTS), OWN**2 * k)
+    everything = np.kron(np.eye(OUTPUTS), left) @ everything @ np.kron(np.eye(OUTPUTS), left).T
+    seen = np.concatenate([np.arange(LINES) + s * LINES for s in SEEN])
+    measured = everything[np.ix_(seen, seen)] + NOISE_DN**2 / SIDE * np.eye(2 * LINES)
+    line = np.asarray(true_weights()).reshape(OUTPUTS * LINES, 2 * LINES)
+    np.testing.assert_allclose(line @ measured, everything[:, seen], atol=1e-6)
 
 
 def test_what_a_sample_teaches_comes_close_to_the_best():
@@ -129,7 +140,7 @@ def test_levels_that_never_change_teach_nothing_and_the_estimate_is_linear():
     np.testing.assert_allclose(one.line, two.line, atol=1e-6)
     mean = np.full(frames.shape, 7.0) + fixed
     noise = frames - mean
-    level = [side_kriging.level(jnp.asarray(x), one, SIDES) for x in (mean + noise, mean - noise, mean)]
+    level = [side_kriging.level(jnp.asarray(x), one, WINDOW) for x in (mean + noise, mean - noise, mean)]
     np.testing.assert_allclose((level[0] + level[1]) / 2, level[2], atol=1e-9)
 
 
