@@ -8,8 +8,10 @@ the official pipeline skips by default, and those that its list has for other th
 from typing import Any
 
 from uptheramp.calibrate.stage1.charge_migration import charge_migration
+from uptheramp.calibrate.stage1.clean_flicker_noise import clean_flicker_noise
 from uptheramp.calibrate.stage1.dark_current import dark_current
 from uptheramp.calibrate.stage1.dq_init import dq_init
+from uptheramp.calibrate.stage1.emicorr import emicorr
 from uptheramp.calibrate.stage1.firstframe import firstframe
 from uptheramp.calibrate.stage1.gain_scale import gain_scale
 from uptheramp.calibrate.stage1.group_scale import group_scale
@@ -28,27 +30,35 @@ from uptheramp.calibrate.step import Step
 
 _HEAD = (group_scale, dq_init, saturation)
 _FIT = (ramp_fit, gain_scale)
-_TAIL = (charge_migration, jump, persistence, *_FIT)
-_NEAR_IR = (*_HEAD, ipc, superbias, refpix, linearity, dark_current, *_TAIL)
-_MIRI_HEAD = (group_scale, dq_init, saturation, ipc, firstframe, lastframe)
+_NEAR_IR_TAIL = (charge_migration, jump, clean_flicker_noise, persistence, *_FIT)
+_NEAR_IR = (*_HEAD, ipc, superbias, refpix, linearity, dark_current, *_NEAR_IR_TAIL)
+_MID_IR_TAIL = (charge_migration, jump, persistence, *_FIT)  # the official clean_flicker_noise refuses MIRI's spectra
+_MIRI_HEAD = (ipc, firstframe, lastframe)
 
-_TODAY = {"near_ir": _NEAR_IR, "mid_ir": (*_MIRI_HEAD, reset, linearity, rscd, dark_current, refpix, *_TAIL)}
+_MIRI_MIDDLE = (reset, linearity, rscd, dark_current, refpix)
+_MID_IR = (group_scale, dq_init, emicorr, saturation, *_MIRI_HEAD, *_MIRI_MIDDLE, *_MID_IR_TAIL)
+_TODAY = {"near_ir": _NEAR_IR, "mid_ir": _MID_IR}
 
 TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
     "recommended": _TODAY,
     "jwst_3_0": _TODAY,
     "jwst_2021": {
         "near_ir": (*_HEAD, ipc, superbias, refpix, linearity, persistence, dark_current, jump, *_FIT),
-        "mid_ir": (*_MIRI_HEAD, linearity, rscd, dark_current, refpix, jump, *_FIT),
+        "mid_ir": (*_HEAD, *_MIRI_HEAD, linearity, rscd, dark_current, refpix, jump, *_FIT),
     },
 }
 
-_OFF_TODAY = ("firstframe", "charge_migration", "persistence")
+_OFF_TODAY = (
+    "firstframe",
+    "charge_migration",
+    "clean_flicker_noise",
+    "persistence",
+)  # besides emicorr, which flight parameters turn on
 
 OFF: dict[str, tuple[str, ...]] = {
     # rscd: integrations after the first are alike, and skipping a third of the groups costs photons
     "recommended": (*_OFF_TODAY, "rscd"),
-    "jwst_3_0": _OFF_TODAY,
+    "jwst_3_0": ("emicorr", *_OFF_TODAY),
     "jwst_2021": ("ipc", "firstframe", "lastframe", "rscd", "persistence"),
 }
 

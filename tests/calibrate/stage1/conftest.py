@@ -10,6 +10,7 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references.dark import Dark
+from uptheramp.calibrate.references.emicorr import Emicorr
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.ipc import Ipc
 from uptheramp.calibrate.references.linearity import Linearity
@@ -24,6 +25,7 @@ from uptheramp.calibrate.state import Ramps
 FRAME_S, READ_DN, GAIN = 0.5, 8.0, 2.0
 CLASSES = {
     "dark": Dark,
+    "emicorr": Emicorr,
     "gain": Gain,
     "ipc": Ipc,
     "linearity": Linearity,

@@ -1,6 +1,7 @@
 """Steps against the official functions, called on the same small arrays, awkward cases included."""
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import pytest
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.instruments.core import Readout
+from uptheramp.calibrate.references.emicorr import Emicorr, Wave
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.linearity import Linearity
 from uptheramp.calibrate.references.readnoise import ReadNoise
@@ -16,6 +18,13 @@ from uptheramp.calibrate.references.rscd import Rscd
 from uptheramp.calibrate.references.saturation import Saturation
 from uptheramp.calibrate.references.superbias import Superbias
 from uptheramp.calibrate.stage1.charge_migration import ChargeMigrationParams, charge_migration
+from uptheramp.calibrate.stage1.clean_flicker_noise import (
+    CleanFlickerNoiseParams,
+    CleanFlickerNoiseRefs,
+    clean_flicker_noise,
+    learn_scene,
+)
+from uptheramp.calibrate.stage1.emicorr import EmicorrParams, EmicorrRefs, _Clock, emicorr, learn_emi
 from uptheramp.calibrate.stage1.firstframe import FirstframeParams, firstframe
 from uptheramp.calibrate.stage1.jump import JumpParams, JumpRefs, jump
 from uptheramp.calibrate.stage1.lastframe import lastframe
@@ -394,3 +403,100 @@ def test_likelihood_fit_and_its_jumps(nframes, gap, zeroframe, ngroups):
         a, b = np.asarray(getattr(ours, name))[rated], theirs[name][rated]
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6 * b.max(), err_msg=name)
     np.testing.assert_allclose(np.asarray(info.chi_square)[rated], theirs["chisq"][rated], rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("separately", [False, True])
+@pytest.mark.parametrize("ngroups", [4, 11])
+def test_emicorr(separately, ngroups):
+    from jwst.emicorr.emicorr import emicorr_refwave
+
+    state = ramps(nints=3, ngroups=ngroups, shape=(24, 32), top=400.0)
+    state.data[:, :, 5, 5] *= 3  # unsteady
+    state.pixeldq[6, 6] = flags.DO_NOT_USE
+    state.data[0, -1, 5, 5] = 900
+    phases = (np.arange(120) + 0.5) / 120
+    waveform = np.sin(2 * np.pi * phases) + 0.3 * np.cos(6 * np.pi * phases)
+    reference = Emicorr((Wave(np.float64(256.0), waveform), Wave(np.float64(9961.4), waveform)), 28, 15904, 1)
+    for scale, wave in zip((40.0, 25.0), reference.waves, strict=True):
+        state.data[:] += _Clock(state, reference, wave).signal(np.full(1, 0.313), np.full(1, scale), np.arange(3))
+    theirs = state.data.copy()
+    for wave in reference.waves:
+        theirs = emicorr_refwave(
+            theirs, state.pixeldq, waveform, 1, 28, 15904, float(wave.period_clocks), fit_ints_separately=separately
+        )
+    params = EmicorrParams(fit_ints_separately=separately)
+    refs = EmicorrRefs(reference, None)
+    refs = EmicorrRefs(reference, learn_emi(state, refs, params))
+    ours, _ = call(emicorr, state, refs, params)
+    assert np.std(theirs - state.data) > 20
+    np.testing.assert_allclose(ours.data, theirs, atol=0.02)
+
+
+@pytest.mark.parametrize("slow_axis", [1, 2])
+@pytest.mark.parametrize("method", ["median", "none"])
+def test_clean_flicker_noise(slow_axis, method):
+    from jwst.clean_flicker_noise import clean_flicker_noise as peer
+
+    state = ramps(nints=2, ngroups=5, shape=(40, 48), top=0.0, seed=4)
+    rng = np.random.default_rng(6)
+    shape = (2, 5, 40, 1) if slow_axis == 2 else (2, 5, 1, 48)
+    light = np.exp(-0.5 * ((np.arange(40)[:, None] - 20) / 3.0) ** 2) * np.ones(48) * 300 + 15
+    state.data[:] += rng.normal(0, 30, shape) + light * np.arange(1, 6)[:, None, None]
+    state.data[1, 3:, 5, 5] += 5000
+    state.groupdq[:] = 0
+    state.groupdq[1, 3, 5, 5] = flags.JUMP_DET
+    state.groupdq[0, 2, 30:] = flags.DO_NOT_USE
+    state.groupdq[0, 4] = flags.DO_NOT_USE  # nothing left to clean
+    state = replace(state, readout=replace(state.readout, slow_axis=slow_axis))
+    gain = Gain(np.full((40, 48), GAIN, np.float32), np.float32(1))
+    refs = CleanFlickerNoiseRefs(gain, ReadNoise(np.full((40, 48), READ_DN * 2**0.5, np.float32)), None, None)
+    params = CleanFlickerNoiseParams(background_method=method)
+    draft, _ = official_fit(state)
+    weight = np.where(np.isfinite(draft["slope"]), 1 / draft["var_rnoise"], 0)
+    rate = (np.nan_to_num(draft["slope"]) * weight).sum(0) / weight.sum(0)
+    exposure = SimpleNamespace(exposure=SimpleNamespace(type="NRC_TSGRISM"))
+    mask = peer.create_mask(
+        SimpleNamespace(data=rate, dq=np.zeros((40, 48), np.uint32), meta=exposure), single_mask=True
+    )
+    scene = learn_scene(state, refs, params)
+    np.testing.assert_array_equal(scene.dark, mask)
+    theirs = state.data.copy()
+    for i in range(2):
+        for j in range(4):
+            usable = mask.copy()
+            peer._mask_unusable(usable, state.groupdq[i, j + 1])
+            image = state.data[i, j + 1] - state.data[i, j]
+            settings = method, None, 2.0, "median", "ANY", None, slow_axis, False, None
+            cleaned, _, _ = peer._clean_one_image(image, usable, *settings)
+            if cleaned is not None:
+                theirs[i, j + 1] = theirs[i, j] + cleaned
+    ours, _ = call(
+        clean_flicker_noise,
+        state,
+        eqx.tree_at(lambda r: r.flicker_scene, refs, scene, is_leaf=lambda x: x is None),
+        params,
+    )
+    assert np.std(theirs - state.data) > 10
+    np.testing.assert_allclose(ours.data, theirs, atol=0.01)
+
+
+def test_clean_flicker_noise_by_the_median_image_keeps_a_transit():
+    state = ramps(nints=12, ngroups=4, shape=(40, 48), top=0.0, seed=4)
+    rng = np.random.default_rng(6)
+    light = np.exp(-0.5 * ((np.arange(40)[:, None] - 20) / 3.0) ** 2) * np.ones(48) * 3000 + 15
+    curve = np.where(np.arange(12) < 6, 1.0, 0.97)[:, None, None, None]
+    truth = 900 + curve * light * np.arange(1, 5)[:, None, None]
+    stripes = rng.normal(0, 30, (12, 4, 1, 48))
+    state.data[:] = truth + stripes + rng.normal(0, READ_DN, truth.shape)
+    state.groupdq[:] = 0
+    state = replace(state, readout=replace(state.readout, slow_axis=1))
+    gain = Gain(np.full((40, 48), GAIN, np.float32), np.float32(1))
+    refs = CleanFlickerNoiseRefs(gain, ReadNoise(np.full((40, 48), READ_DN * 2**0.5, np.float32)), None, None)
+    params = CleanFlickerNoiseParams(background_method="median_image")
+    ours, _ = call(clean_flicker_noise, state, refs, params)
+    left = np.diff(np.asarray(ours.data) - truth, axis=1)[..., :10, :].mean(-2)  # away from the trace
+    # the median of twelve integrations holds some of the noise, and that stays
+    assert left.std() < 1.15 * np.diff(stripes, axis=1).std() * (np.pi / 2 / 12) ** 0.5 + READ_DN
+    bright = (np.asarray(ours.data)[:, -1] - np.asarray(ours.data)[:, 0])[:, 18:23].sum((1, 2))
+    depth = 1 - bright[6:].mean() / bright[:6].mean()
+    assert abs(depth - 0.03) < 3e-4

@@ -17,7 +17,7 @@ from uptheramp.calibrate.stream import learned
 FAMILIES = [(table, family) for table in ("recommended", "jwst_3_0") for family in TABLES[table]]
 CORRECTION = {"near_ir": "amplifiers", "mid_ir": "none"}
 # steps that change nothing when their reference says that there is nothing to change
-CORRECTIONS = ("group_scale", "ipc", "reset", "linearity", "rscd", "dark_current", "superbias", "gain_scale")
+CORRECTIONS = ("group_scale", "emicorr", "ipc", "reset", "linearity", "rscd", "dark_current", "superbias", "gain_scale")
 
 
 def leaves(tree):
@@ -35,7 +35,7 @@ def is_new(step, table, family):
 
 
 NEW = {
-    ("jwst_3_0", "mid_ir"): ("firstframe", "lastframe", "reset", "rscd"),
+    ("jwst_3_0", "mid_ir"): ("emicorr", "firstframe", "lastframe", "reset", "rscd"),
     ("recommended", "near_ir"): ("refpix", "jump", "ramp_fit"),
 }
 

@@ -1,0 +1,71 @@
+"""EMICORR: waveforms of the electromagnetic interference in MIRI's read-out, by frequency."""
+
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io.meta import ExposureMeta
+from uptheramp.calibrate.kernels.readout import CLOCK_S
+
+SLOW_SAMPLES = 9  # reads of a pixel in SLOW mode
+
+
+class Wave(eqx.Module):
+    """One frequency: its period in pixel clocks, and the waveform in equal bins of phase (shape only)."""
+
+    period_clocks: Float[Array, ""]
+    waveform: Float[Array, "phase"]
+
+
+class Emicorr(eqx.Module):
+    """Waves in the order of their correction, and the clocks that place a pixel in them.
+
+    `row_clocks` from line to line, `samples` clocks a pixel, `reset_clocks` of the extra frame between integrations.
+    """
+
+    waves: tuple[Wave, ...]
+    row_clocks: int = eqx.field(static=True)
+    reset_clocks: int = eqx.field(static=True)
+    samples: int = eqx.field(static=True)
+
+    @classmethod
+    def from_file(cls, path: Path, meta: ExposureMeta) -> "Emicorr":
+        """The case of the exposure's subarray and read-out speed; one that the file does not list has no waves."""
+        import asdf
+
+        try:
+            with asdf.open(path, lazy_load=False, memmap=False) as file:
+                tree = file.tree
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a readable ASDF file ({error}); fetch it again") from None
+        if "subarray_cases" not in tree or "frequencies" not in tree:
+            raise InputError(f"{path}: no subarray_cases or frequencies; it is not a complete EMICORR reference")
+        speed = "SLOW" if "SLOW" in meta.pattern else "FAST"
+        name = f"{meta.subarray}_{speed}" if "FULL" in meta.subarray else meta.subarray
+        case = tree["subarray_cases"].get(name)
+        frequencies = [] if case is None else _listed(case["freqs"].get(speed), meta.detector)
+        if not frequencies:
+            return cls.neutral(meta)
+        chosen = [tree["frequencies"][frequency] for frequency in frequencies]
+        waves = tuple(
+            Wave(np.float64(1 / (entry["frequency"] * CLOCK_S)), np.asarray(entry["phase_amplitudes"], float))
+            for entry in chosen
+        )
+        extra = int(case["frameclocks"]) if meta.pattern.endswith("R1") else 0
+        return cls(waves, int(case["rowclocks"]), extra, SLOW_SAMPLES if speed == "SLOW" else 1)
+
+    @classmethod
+    def neutral(cls, meta: ExposureMeta) -> "Emicorr":
+        """No interference."""
+        return cls((), 0, 0, 1)
+
+
+def _listed(frequencies: Any, detector: str) -> list[str]:
+    """Names of the frequencies, which SLOW mode lists by detector."""
+    if isinstance(frequencies, dict):
+        frequencies = frequencies.get(detector)
+    return list(frequencies or ())

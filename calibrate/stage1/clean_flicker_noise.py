@@ -1,0 +1,165 @@
+"""Take the 1/f noise of the read-out, constant along each line of it, out of every group."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.kernels import background, order
+from uptheramp.calibrate.references.dark import Dark
+from uptheramp.calibrate.references.gain import Gain
+from uptheramp.calibrate.references.readnoise import ReadNoise
+from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, RampFitRefs, ramp_fit
+from uptheramp.calibrate.state import Ramps
+from uptheramp.calibrate.step import step
+
+SCENE_SIGMA_LOWER = 3.0  # below which a pixel of the draft rates is bad
+LEVEL_SIGMA = 3.0  # what the level of an image is clipped at
+BRIGHT_SHARE = 0.02  # of the pixels, the brightest ones, that tell how bright an integration is
+
+
+class FlickerScene(eqx.Module):
+    """Where no light falls; where most of it does, and how much (DN/s); the typical ramp (DN) where it is needed."""
+
+    dark: Bool[Array, "y x"]
+    bright: Bool[Array, "y x"]
+    light: Float[Array, ""]
+    ramp: Float[Array, "group y x"] | None
+
+
+class CleanFlickerNoiseRefs(eqx.Module):
+    """What clean_flicker_noise takes from the library; the scene is learned on a sample of the exposure."""
+
+    gain: Gain
+    readnoise: ReadNoise
+    dark: Dark | None
+    flicker_scene: FlickerScene | None
+
+
+class CleanFlickerNoiseParams(eqx.Module):
+    """Names and defaults of the official step.
+
+    `background_method`: "median", the level of each difference of groups, "median_image", the typical ramp scaled by
+    the brightness of the integration, or "none". `n_sigma`: what is brighter in the draft rates is light (0: nothing
+    is). `single_mask`: one mask for the exposure, not one for each integration.
+    """
+
+    background_method: str = eqx.field(static=True, default="median")
+    n_sigma: float | jax.Array = 2.0
+    single_mask: bool = eqx.field(static=True, default=True)
+
+
+def learn_scene(sample: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams) -> FlickerScene:
+    """The mask from the mean draft rate of the sample, and its median ramp over the integrations."""
+    rate, weight = _draft(sample, refs)
+    total = weight.sum(0)
+    mean = jnp.where(total > 0, (rate * weight).sum(0) / jnp.where(total > 0, total, 1), jnp.nan)
+    ordered = jnp.sort(jnp.where(jnp.isfinite(mean), mean, -jnp.inf).ravel())
+    bright = mean >= ordered[-max(1, round(BRIGHT_SHARE * mean.size))]
+    light = jnp.median(_light(rate, bright))
+    ramp = None
+    if params.background_method == "median_image":
+        usable = (sample.groupdq & flags.DO_NOT_USE) == 0
+        scale = _light(rate, bright) / light
+        ramp = order.median(sample.data / scale[:, None, None, None], usable)
+    return FlickerScene(_unlit(mean, params), bright, light, ramp)
+
+
+@step(
+    cite="Willott (image1overf); jwst 3.0.0 clean_flicker_noise, fit_method median",
+    learned="flicker_scene",
+    learn=learn_scene,
+)
+def clean_flicker_noise(
+    state: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams
+) -> tuple[Ramps, None]:
+    """Subtract from every difference of groups the median of its unlit pixels along each line of the read-out.
+
+    With "median_image" from every group less the typical ramp. Single groups stay as they are.
+    """
+    if state.readout.ngroups == 1:
+        return state, None
+    fixed = jax.lax.stop_gradient(state)
+    scene = refs.flicker_scene or learn_scene(fixed, refs, params)
+    if scene.ramp is None and params.single_mask:
+        rate = jnp.zeros(())
+        masks = jnp.broadcast_to(scene.dark, (len(state.data), *scene.dark.shape))
+    else:
+        rate, _ = _draft(fixed, refs)
+        masks = jax.lax.map(lambda r: _unlit(r, params), rate)
+    if scene.ramp is not None:
+        rest = fixed.data - (_light(rate, scene.bright) / scene.light)[:, None, None, None] * scene.ramp
+        known = jnp.isfinite(rest)
+        noise = _stripes(jnp.where(known, rest, 0), masks[:, None] & known, state.readout.slow_axis)
+        return eqx.tree_at(lambda s: s.data, state, state.data - noise), None
+    difference = jnp.diff(fixed.data, axis=1)
+    usable = masks[:, None] & ((fixed.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.JUMP_DET)) == 0)
+    usable = usable & jnp.isfinite(difference)
+    if params.background_method == "median":
+        leveled, usable = _leveled(difference, usable, params)
+    else:
+        leveled = jnp.where(jnp.isfinite(difference), difference, 0)
+    noise = _stripes(leveled, usable, state.readout.slow_axis)
+
+    def add(total: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
+        stripe, any_unlit = x  # an image without unlit pixels keeps its noise, and passes none on
+        total = jnp.where(any_unlit, total + stripe, 0)
+        return total, total
+
+    moved = jnp.moveaxis(noise, 1, 0), jnp.moveaxis(usable.any((-2, -1), keepdims=True), 1, 0)
+    _, total = jax.lax.scan(add, jnp.zeros_like(noise[:, 0]), moved)
+    data = jnp.asarray(state.data).at[:, 1:].add(-jnp.moveaxis(total, 0, 1))
+    return eqx.tree_at(lambda s: s.data, state, data), None
+
+
+def _draft(
+    state: Ramps, refs: CleanFlickerNoiseRefs
+) -> tuple[Float[Array, "integration y x"], Float[Array, "integration y x"]]:
+    """Rates by the official fit with its defaults (0 where there is none), and the weights that combine them."""
+    rates, _ = ramp_fit(state, RampFitRefs(refs.gain, refs.readnoise, refs.dark, None), RampFitParams())
+    known = jnp.isfinite(rates.data) & (rates.var_rnoise > 0)
+    weight = jnp.where(known, 1 / jnp.where(known, rates.var_rnoise, 1), 0)
+    return jnp.where(known, rates.data, 0), weight
+
+
+def _unlit(rate: Float[Array, "y x"], params: CleanFlickerNoiseParams) -> Bool[Array, "y x"]:
+    """Pixels that show the background alone."""
+    known = jnp.isfinite(rate) & (rate != 0)
+    r, kept = background.ranked(rate, known)
+    kept = background.background(r, kept, SCENE_SIGMA_LOWER, params.n_sigma, lower_half=False)
+    return jnp.where(params.n_sigma > 0, known & background.admitted(rate, r, kept), known)
+
+
+def _leveled(
+    images: Float[Array, "integration n y x"],
+    usable: Bool[Array, "integration n y x"],
+    params: CleanFlickerNoiseParams,
+) -> tuple[Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
+    """Images less their level, and which pixels are background by what the level leaves."""
+
+    def one(x: tuple[Array, Array]) -> tuple[Array, Array]:
+        image, mask = x
+        r, kept = background.ranked(image, mask)
+        kept = background.background(r, kept, LEVEL_SIGMA, LEVEL_SIGMA, lower_half=True)
+        level = background.median(r, kept)
+        narrow = background.background(r, kept, params.n_sigma, params.n_sigma, lower_half=True)
+        kept = background.Interval(*(jnp.where(params.n_sigma > 0, n, k) for n, k in zip(narrow, kept, strict=True)))
+        return jnp.where(jnp.isfinite(image), image - level, 0), mask & background.admitted(image, r, kept)
+
+    flat = tuple(x.reshape(-1, *x.shape[2:]) for x in (images, usable))
+    leveled, admitted = jax.lax.map(one, flat)
+    some = usable.any((-2, -1), keepdims=True)
+    return jnp.where(some, leveled.reshape(images.shape), 0), admitted.reshape(images.shape)
+
+
+def _stripes(images: Float[Array, "... y x"], usable: Bool[Array, "... y x"], slow_axis: int) -> Array:
+    """Median of the usable pixels along the fast axis, 0 where a line has none; broadcasts against the images."""
+    axis = -2 if abs(slow_axis) == 1 else -1
+    level = order.median(jnp.moveaxis(images, axis, 0), jnp.moveaxis(usable, axis, 0))
+    return jnp.expand_dims(jnp.where(jnp.isfinite(level), level, 0), axis)
+
+
+def _light(rate: Float[Array, "integration y x"], bright: Bool[Array, "y x"]) -> Float[Array, "integration"]:
+    """Light of each integration in the brightest pixels, DN/s."""
+    return jnp.where(bright, rate, 0).sum((1, 2))

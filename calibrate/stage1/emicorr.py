@@ -1,0 +1,199 @@
+"""Take MIRI's electromagnetic interference out of the ramps."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from scipy.interpolate import make_interp_spline
+
+from uptheramp.calibrate.references.emicorr import Emicorr, Wave
+from uptheramp.calibrate.state import Ramps
+from uptheramp.calibrate.step import step
+
+FEWEST_GROUPS = 3
+OUTPUTS = 4  # read at the same time
+SKIPPED_ROW_CLOCKS = 7.0  # of each row of the detector that the subarray leaves out
+DETECTOR_ROWS = 1024
+TRIALS = 500  # phases at which the fit is tried
+STEADY = 2.0  # pixels whose scatter is below so many medians take part
+BAD_REFERENCE = (1, 2)  # columns (of each output) that do not
+
+
+class EmiFit(eqx.Module):
+    """Phase (of the first pixel of the exposure) and amplitude of each wave, for all integrations or for each."""
+
+    phase: Float[Array, "wave #integration"]
+    amplitude: Float[Array, "wave #integration"]
+
+
+class EmicorrRefs(eqx.Module):
+    """What emicorr takes from the library; the fit is learned on a sample of the exposure."""
+
+    emicorr: Emicorr | None
+    emi_fit: EmiFit | None
+
+
+class EmicorrParams(eqx.Module):
+    """`fit_ints_separately`: fit each integration for itself, instead of one phase and amplitude for the exposure."""
+
+    fit_ints_separately: bool = eqx.field(static=True, default=False)
+
+
+def learn_emi(sample: Ramps, refs: EmicorrRefs, params: EmicorrParams) -> EmiFit | None:
+    """Fit the waves to a sample of the exposure."""
+    if not _applies(sample, refs) or params.fit_ints_separately:
+        return None
+    assert refs.emicorr is not None
+    return _correct(sample, refs.emicorr, None, together=True)[1]
+
+
+@step(cite="Brandt, in jwst 3.0.0 emicorr (algorithm joint)", learned="emi_fit", learn=learn_emi)
+def emicorr(state: Ramps, refs: EmicorrRefs, params: EmicorrParams) -> tuple[Ramps, None]:
+    """Subtract each wave at the phase and amplitude that leave the ramps of steady pixels straightest.
+
+    Straight is what has the least chi-square about a line; phases are tried in steps, the best one refined by a
+    parabola. Ramps of less than three groups stay as they are.
+    """
+    if not _applies(state, refs):
+        return state, None
+    assert refs.emicorr is not None
+    data, _ = _correct(state, refs.emicorr, refs.emi_fit, together=not params.fit_ints_separately)
+    return eqx.tree_at(lambda s: s.data, state, data), None
+
+
+def _applies(state: Ramps, refs: EmicorrRefs) -> bool:
+    return refs.emicorr is not None and len(refs.emicorr.waves) > 0 and state.readout.ngroups >= FEWEST_GROUPS
+
+
+def _correct(
+    state: Ramps, reference: Emicorr, known: EmiFit | None, together: bool
+) -> tuple[Float[Array, "integration group y x"], EmiFit]:
+    """Corrected data and the fits, wave after wave on what the one before has left."""
+    data = state.data
+    phases, amplitudes = [], []
+    for number, wave in enumerate(reference.waves):
+        clock = _Clock(state, reference, wave)
+        if known is None:
+            phase, amplitude = jax.lax.stop_gradient(_fit(data, state.pixeldq == 0, clock, together))
+        else:
+            phase, amplitude = known.phase[number], known.amplitude[number]
+        phases.append(phase)
+        amplitudes.append(amplitude)
+        data = data - clock.signal(phase, amplitude, state.integration).astype(data.dtype)
+    return data, EmiFit(jnp.stack(phases), jnp.stack(amplitudes))
+
+
+class _Clock:
+    """When pixels, groups and integrations are read, in periods of one wave, and the wave itself."""
+
+    def __init__(self, state: Ramps, reference: Emicorr, wave: Wave):
+        ny, nx = state.data.shape[-2:]
+        ngroups = state.readout.ngroups
+        rows = np.arange(ny)[:, None] * reference.row_clocks
+        clocks = rows + np.arange(nx // OUTPUTS) * reference.samples
+        frame = ny * reference.row_clocks + (DETECTOR_ROWS - ny) * SKIPPED_ROW_CLOCKS
+        self.pixel = (clocks / wave.period_clocks) % 1
+        self.group = (frame / wave.period_clocks) % 1 * np.arange(ngroups)
+        self.integration = (frame / wave.period_clocks) % 1 * ngroups + reference.reset_clocks / wave.period_clocks
+        self.number = state.integration
+        self.bins = len(wave.waveform)
+        self.pieces = jnp.tensordot(_spline_pieces(self.bins), jnp.asarray(wave.waveform), 1)
+
+    def wave(self, phase: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The waveform at a phase (any real number), by its cubic spline."""
+        place = (phase % 1) * self.bins + 0.5
+        piece = jnp.clip(jnp.floor(place).astype(int), 0, self.bins)
+        within = place - piece
+        c = self.pieces[:, piece]
+        return ((c[3] * within + c[2]) * within + c[1]) * within + c[0]
+
+    def signal(
+        self, phase: Float[Array, "#integration"], amplitude: Float[Array, "#integration"], number: Array
+    ) -> Float[Array, "integration group y x"]:
+        """The interference in every pixel."""
+        start = (phase + number * self.integration)[:, None, None, None]
+        emi = amplitude[:, None, None, None] * self.wave(self.pixel + self.group[:, None, None] + start)
+        return jnp.repeat(emi, OUTPUTS, axis=-1)
+
+
+def _spline_pieces(bins: int) -> Float[np.ndarray, "power piece bin"]:
+    """Coefficients of the cubic pieces of a not-a-knot spline through bin centres, one wrapped on at each end."""
+    wrapped = np.concatenate([np.eye(bins)[-1:], np.eye(bins), np.eye(bins)[:1]])
+    spline = make_interp_spline(np.arange(bins + 2), wrapped, k=3)
+    middle = np.arange(bins + 1) + 0.5
+    value, slope, bend, twist = (spline(middle, order) for order in range(4))
+    # about the middle of each piece; moved to its start
+    return np.stack(
+        [
+            value - slope / 2 + bend / 8 - twist / 48,
+            slope - bend / 2 + twist / 8,
+            bend / 2 - twist / 4,
+            twist / 6,
+        ]
+    )
+
+
+def _fit(
+    data: Float[Array, "integration group y x"], good: Bool[Array, "y x"], clock: _Clock, together: bool
+) -> tuple[Float[Array, "#integration"], Float[Array, "#integration"]]:
+    """Phase at the start of the exposure and amplitude, for all integrations or for each."""
+    values, number = _binned(data, good, clock)
+    quadratic, linear = _expansion(values, number, clock)  # chi^2 = quadratic c^2 + linear c at each trial phase
+    offset = clock.number * clock.integration
+
+    def summed(phase: Float[Array, "n"]) -> tuple[Float[Array, "n #integration"], Float[Array, "n #integration"]]:
+        place = jnp.ceil(((phase[:, None] + offset) % 1) * TRIALS - 1e-9).astype(int) % TRIALS
+        each = tuple(jnp.take_along_axis(x, place, 0) for x in (quadratic, linear))
+        return tuple(x.sum(1, keepdims=True) for x in each) if together else each  # pyright: ignore[reportReturnType]
+
+    trials = jnp.arange(TRIALS) / TRIALS
+    a, b = summed(trials)
+    chi_square = jnp.where(a > 0, -(b**2) / (4 * jnp.where(a > 0, a, 1)), jnp.inf)
+    best = jnp.argmin(chi_square, axis=0)
+    before, at, after = (jnp.take_along_axis(chi_square, (best + k)[None] % TRIALS, 0)[0] for k in (-1, 0, 1))
+    bend = after - 2 * at + before
+    curved = jnp.isfinite(bend) & (bend > 0)
+    phase = (best - jnp.where(curved, (after - before) / (2 * jnp.where(curved, bend, 1)), 0)) / TRIALS
+    # the amplitude belongs to the refined phase of each integration
+    a, b = (x[0] if together else jnp.diagonal(x) for x in summed(phase))
+    return phase, jnp.where(a > 0, -b / (2 * jnp.where(a > 0, a, 1)), 0)
+
+
+def _binned(
+    data: Float[Array, "integration group y x"], good: Bool[Array, "y x"], clock: _Clock
+) -> tuple[Float[Array, "integration bin group"], Float[Array, "integration bin"]]:
+    """Sums over steady pixels that share a phase, and how many there are."""
+    scatter = jnp.std(data, axis=1)
+    steady = (scatter < STEADY * jnp.median(scatter)) & good
+    nints, ngroups, ny, nx = data.shape
+    column = np.arange(nx // OUTPUTS)
+    steady = steady.reshape(nints, ny, nx // OUTPUTS, OUTPUTS) & ~np.isin(column, BAD_REFERENCE)[:, None]
+    parts = data.reshape(nints, ngroups, ny, nx // OUTPUTS, OUTPUTS)
+    values = jnp.where(steady[:, None], parts, 0).sum(-1, dtype=jnp.float64).reshape(nints, ngroups, -1)
+    place = (clock.pixel * clock.bins).astype(int).reshape(-1)
+    sums = jnp.zeros((clock.bins, nints, ngroups)).at[place].add(jnp.moveaxis(values, -1, 0))
+    number = steady.sum(-1).reshape(nints, -1).T
+    counts = jnp.zeros((clock.bins, nints)).at[place].add(number)
+    return jnp.moveaxis(sums, 0, 1), counts.T
+
+
+def _expansion(
+    values: Float[Array, "integration bin group"], number: Float[Array, "integration bin"], clock: _Clock
+) -> tuple[Float[Array, "trial integration"], Float[Array, "trial integration"]]:
+    """Chi-square of straight lines plus c times the wave, less that of the lines: its terms in c^2 and c."""
+    time = jnp.arange(values.shape[-1], dtype=values.dtype)
+    time = time - time.mean()
+    # residuals from the straight line through the sums; the wave needs none, since the line is orthogonal to them
+    level = values.mean(-1, keepdims=True)
+    slope = (values * time).sum(-1, keepdims=True) / (time**2).sum()
+    bent = values - level - slope * time
+    centres = (jnp.arange(clock.bins) + 0.5) / clock.bins
+
+    def trial(shift: Float[Array, ""]):
+        wave = clock.wave(centres[:, None] + clock.group + shift)
+        rest = wave - wave.mean(-1, keepdims=True)
+        rest = rest - (rest * time).sum(-1, keepdims=True) / (time**2).sum() * time
+        return number @ (rest**2).sum(-1), -2 * jnp.einsum("ibg,bg->i", bent, rest)
+
+    return jax.lax.map(trial, jnp.arange(TRIALS) / TRIALS)
