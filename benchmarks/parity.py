@@ -215,7 +215,7 @@ def write(docs: Path, tables: dict[str, list[str]]) -> None:
 
 
 def main() -> None:
-    """Make the tables; print them, and write them into the page if one is given."""
+    """Run the cases, keep their results in FOLDER/parity.json, and write the tables into the page if one is given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--peer", type=Path, required=True)
@@ -223,31 +223,41 @@ def main() -> None:
     parser.add_argument("--docs", type=Path)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    whole = [
-        "| mode, case | integrations x groups | pixels that agree | largest difference | rate flags | group flags |"
-    ]
-    whole.append("|---|---|---|---|---|---|")
-    steps: dict[str, dict[str, str]] = {}
+    kept = given.folder / "parity.json"
+    results = json.loads(kept.read_text()) if kept.is_file() else {}
     for case in [c for c in CASES if not given.case or c.name in given.case]:
         out = prepare(case, given.folder, given.peer)
         exposure = open_exposure([given.folder / f"{case.mode}-{case.nints}" / f"{case.mode}_uncal.fits"])
-        chosen = our_recipe(case, exposure)
-        classes = reftypes(chosen.stage1)
+        classes = reftypes(our_recipe(case, exposure).stage1)
         found = library.find(given.folder / "crds" / "references", exposure.meta, classes)
         refs = library.load(found, exposure.meta, classes)
         total, groups = end_to_end(case, out, exposure, refs)
-        whole.append(
-            f"| {case.name} | {exposure.nints} x {exposure.meta.ngroups} | {percent(total.within, total.compared)} "
-            f"| {total.largest:.1e} ERR | {total.flags or 'same'} | {groups or 'same'} |"
-        )
-        print(whole[-1], flush=True)  # noqa: T201
-        steps[case.name] = {name: cell(a) for name, a in by_step(case, out, exposure, refs)}
-        print(steps[case.name], flush=True)  # noqa: T201
-    names = list(dict.fromkeys(name for row in steps.values() for name in row))
-    table = ["| mode, case | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    table += [f"| {case} | " + " | ".join(row.get(name, "") for name in names) + " |" for case, row in steps.items()]
+        row = [
+            f"{exposure.nints} x {exposure.meta.ngroups}",
+            percent(total.within, total.compared),
+            f"{total.largest:.1e} ERR",
+            str(total.flags or "same"),
+            str(groups or "same"),
+        ]
+        results[case.name] = {"row": row, "steps": {n: cell(a) for n, a in by_step(case, out, exposure, refs)}}
+        kept.write_text(json.dumps(results, indent=1))
+        print(case.name, results[case.name], flush=True)  # noqa: T201
     if given.docs:
-        write(given.docs, {"end to end": whole, "step by step": table})
+        write(given.docs, tables({c.name: results[c.name] for c in CASES if c.name in results}))
+
+
+def tables(results: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """The two tables in Markdown."""
+    whole = [
+        "| mode, case | integrations x groups | pixels that agree | largest difference | rate flags | group flags |"
+    ]
+    whole.append("|---" * 6 + "|")
+    whole += [f"| {name} | " + " | ".join(result["row"]) + " |" for name, result in results.items()]
+    names = list(dict.fromkeys(step for result in results.values() for step in result["steps"]))
+    each = ["| mode, case | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for name, result in results.items():
+        each.append(f"| {name} | " + " | ".join(result["steps"].get(step, "") for step in names) + " |")
+    return {"end to end": whole, "step by step": each}
 
 
 if __name__ == "__main__":

@@ -229,7 +229,7 @@ class Subarray(Sourced):
     extra_lines: int  # lines clocked but not kept, per frame
     reference_columns: tuple[int, int] = (0, 0)  # left, right
     reference_rows: tuple[int, int] = (0, 0)  # bottom, top
-    reference_correction: str = "amplifiers"  # amplifiers | edge_rows | none
+    reference_correction: str = "amplifiers"  # amplifiers | interleaved | edge_rows | none
     edge_rows: int = 0  # unilluminated rows at bottom and top that stand in for reference pixels
     gratings: tuple[str, ...] = ()  # those for which the window stands here; empty: all
     target_px: tuple[float, float] | None = None  # (x, y), 0-based, of an imaged star; None: follows from the corners

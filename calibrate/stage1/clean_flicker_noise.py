@@ -10,11 +10,10 @@ from uptheramp.calibrate.kernels import background, order
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
-from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, RampFitRefs, ramp_fit
+from uptheramp.calibrate.stage1 import scene as scene_of
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
-SCENE_SIGMA_LOWER = 3.0  # below which a pixel of the draft rates is bad
 LEVEL_SIGMA = 3.0  # what the level of an image is clipped at
 BRIGHT_SHARE = 0.02  # of the pixels, the brightest ones, that tell how bright an integration is
 
@@ -52,9 +51,7 @@ class CleanFlickerNoiseParams(eqx.Module):
 
 def learn_scene(sample: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams) -> FlickerScene:
     """The mask from the mean draft rate of the sample, and its median ramp over the integrations."""
-    rate, weight = _draft(sample, refs)
-    total = weight.sum(0)
-    mean = jnp.where(total > 0, (rate * weight).sum(0) / jnp.where(total > 0, total, 1), jnp.nan)
+    rate, mean = scene_of.draft(sample, refs.gain, refs.readnoise, refs.dark)
     ordered = jnp.sort(jnp.where(jnp.isfinite(mean), mean, -jnp.inf).ravel())
     bright = mean >= ordered[-max(1, round(BRIGHT_SHARE * mean.size))]
     light = jnp.median(_light(rate, bright))
@@ -63,7 +60,7 @@ def learn_scene(sample: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlicker
         usable = (sample.groupdq & flags.DO_NOT_USE) == 0
         scale = _light(rate, bright) / light
         ramp = order.median(sample.data / scale[:, None, None, None], usable)
-    return FlickerScene(_unlit(mean, params), bright, light, ramp)
+    return FlickerScene(scene_of.unlit(mean, params.n_sigma), bright, light, ramp)
 
 
 @step(
@@ -86,8 +83,8 @@ def clean_flicker_noise(
         rate = jnp.zeros(())
         masks = jnp.broadcast_to(scene.dark, (len(state.data), *scene.dark.shape))
     else:
-        rate, _ = _draft(fixed, refs)
-        masks = jax.lax.map(lambda r: _unlit(r, params), rate)
+        rate, _ = scene_of.draft(fixed, refs.gain, refs.readnoise, refs.dark)
+        masks = jax.lax.map(lambda r: scene_of.unlit(r, params.n_sigma), rate)
     if scene.ramp is not None:
         rest = fixed.data - (_light(rate, scene.bright) / scene.light)[:, None, None, None] * scene.ramp
         known = jnp.isfinite(rest)
@@ -111,24 +108,6 @@ def clean_flicker_noise(
     _, total = jax.lax.scan(add, jnp.zeros_like(noise[:, 0]), moved)
     data = jnp.asarray(state.data).at[:, 1:].add(-jnp.moveaxis(total, 0, 1))
     return eqx.tree_at(lambda s: s.data, state, data), None
-
-
-def _draft(
-    state: Ramps, refs: CleanFlickerNoiseRefs
-) -> tuple[Float[Array, "integration y x"], Float[Array, "integration y x"]]:
-    """Rates by the official fit with its defaults (0 where there is none), and the weights that combine them."""
-    rates, _ = ramp_fit(state, RampFitRefs(refs.gain, refs.readnoise, refs.dark, None), RampFitParams())
-    known = jnp.isfinite(rates.data) & (rates.var_rnoise > 0)
-    weight = jnp.where(known, 1 / jnp.where(known, rates.var_rnoise, 1), 0)
-    return jnp.where(known, rates.data, 0), weight
-
-
-def _unlit(rate: Float[Array, "y x"], params: CleanFlickerNoiseParams) -> Bool[Array, "y x"]:
-    """Pixels that show the background alone."""
-    known = jnp.isfinite(rate) & (rate != 0)
-    r, kept = background.ranked(rate, known)
-    kept = background.background(r, kept, SCENE_SIGMA_LOWER, params.n_sigma, lower_half=False)
-    return jnp.where(params.n_sigma > 0, known & background.admitted(rate, r, kept), known)
 
 
 def _leveled(

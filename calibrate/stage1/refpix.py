@@ -1,5 +1,7 @@
 """Follow the drift of the electronics with pixels that see no light."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,8 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.kernels import reference_pixels as kernel
-from uptheramp.calibrate.stage1 import side_kriging
+from uptheramp.calibrate.kernels.clipped import clipped_mean
+from uptheramp.calibrate.stage1 import side_kriging, zeroframe
 from uptheramp.calibrate.stage1.learned import LinePredictor
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
@@ -33,6 +36,7 @@ class RefpixParams(eqx.Module):
     """
 
     odd_even_columns: bool = eqx.field(static=True, default=True)
+    odd_even_rows: bool = eqx.field(static=True, default=True)
     use_side_ref_pixels: bool = eqx.field(static=True, default=True)
     side_smoothing_length: int = eqx.field(static=True, default=11)
     side_gain: float | jax.Array = 1.0
@@ -72,22 +76,59 @@ def refpix(state: Ramps, refs: RefpixRefs, params: RefpixParams) -> tuple[Ramps,
 
     `amplifiers` with four outputs: clipped mean by amplifier and column parity of the lines at the ends of the slow
     axis, then what the columns at its sides say of the drift from line to line. One output: one clipped mean by parity
-    of all reference pixels. `edge_rows`: the same, with dark lines at the ends in their place. `none`: nothing.
+    of all reference pixels. `edge_rows`: the same, with dark lines at the ends in their place. `interleaved` (MIRI's
+    full frame): mean of both sides by output and row parity, of the rise since the first group. `none`: nothing.
     """
-    r = state.readout
-    if r.reference_correction == "none":
+    if state.readout.reference_correction == "none":
         return state, None
+    data = _corrected(state, params, refs.line_predictor)
+
+    def frame_corrected(frame: Array) -> Array:
+        return _corrected(replace(state, data=frame[:, None]), params, refs.line_predictor)[:, 0]
+
+    return replace(state, data=data, zeroframe=zeroframe.corrected(state.zeroframe, frame_corrected)), None
+
+
+def _corrected(
+    state: Ramps, params: RefpixParams, predictor: LinePredictor | None
+) -> Float[Array, "integration group y x"]:
+    r = state.readout
     frames, dq = _in_read_order(state)
     usable = (dq & flags.DO_NOT_USE) == 0
+    if r.reference_correction == "interleaved":
+        return _by_interleaved_output(frames, usable, r, params)
     if r.outputs > 1:
         frames = _without_ends(frames, usable, r, params)
         window = side_window(r, frames.shape[-2:])
         if params.use_side_ref_pixels and window is not None:
-            frames = frames - params.side_gain * _side_level(frames, usable, window, params, refs.line_predictor)
+            frames = frames - params.side_gain * _side_level(frames, usable, window, params, predictor)
     else:
         frames = _by_parity(frames, usable & _reference(dq, r), params)
-    data = jnp.swapaxes(frames, -1, -2) if _turned(r) else frames
-    return eqx.tree_at(lambda s: s.data, state, data), None
+    return jnp.swapaxes(frames, -1, -2) if _turned(r) else frames
+
+
+def _by_interleaved_output(
+    frames: Float[Array, "integration group slow fast"],
+    usable: Bool[Array, "slow fast"],
+    r: Readout,
+    params: RefpixParams,
+) -> Float[Array, "integration group slow fast"]:
+    """Subtract what the reference columns of each output rise after the first group; nothing if one has none."""
+    parities = 2 if params.odd_even_rows else 1
+    slow, fast = frames.shape[-2:]
+    rise = frames[:, 1:] - frames[:, :1]
+
+    def by_row(x: Array) -> Array:  # output, parity, row
+        return jnp.moveaxis(x.reshape(*x.shape[:-2], slow // parities, parities, r.outputs), (-3, -1), (-1, -3))
+
+    sides = []
+    for columns in _slices(_sides(r), fast):
+        values = by_row(rise[..., columns])
+        sides.append(clipped_mean(values, jnp.broadcast_to(by_row(usable[:, columns]), values.shape), params.siglimit))
+    complete = jnp.stack([exists.all() for _, exists in sides]).all()
+    level = sum(mean for mean, _ in sides) / len(sides)
+    level = jnp.tile(jnp.swapaxes(level, -1, -2), (1, 1, slow // parities, fast // r.outputs))
+    return jnp.asarray(frames).at[:, 1:].add(-jnp.where(complete, level, 0))
 
 
 def _turned(r: Readout) -> bool:

@@ -20,6 +20,7 @@ from uptheramp.calibrate.stage1.jump import JumpParams, jump
 from uptheramp.calibrate.stage1.lastframe import lastframe
 from uptheramp.calibrate.stage1.linearity import linearity
 from uptheramp.calibrate.stage1.persistence import persistence
+from uptheramp.calibrate.stage1.picture_frame import picture_frame
 from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, ramp_fit
 from uptheramp.calibrate.stage1.refpix import RefpixParams, refpix
 from uptheramp.calibrate.stage1.reset import reset
@@ -30,7 +31,7 @@ from uptheramp.calibrate.step import Step
 
 _HEAD = (group_scale, dq_init, saturation)
 _FIT = (ramp_fit, gain_scale)
-_NEAR_IR_TAIL = (charge_migration, jump, clean_flicker_noise, persistence, *_FIT)
+_NEAR_IR_TAIL = (charge_migration, jump, picture_frame, clean_flicker_noise, persistence, *_FIT)
 _NEAR_IR = (*_HEAD, ipc, superbias, refpix, linearity, dark_current, *_NEAR_IR_TAIL)
 _MID_IR_TAIL = (charge_migration, jump, persistence, *_FIT)  # the official clean_flicker_noise refuses MIRI's spectra
 _MIRI_HEAD = (ipc, firstframe, lastframe)

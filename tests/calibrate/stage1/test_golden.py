@@ -1,16 +1,19 @@
-"""Jump and ramp_fit against stored results of the official pipeline (recipe: tests/golden/make_stage1_tail.py)."""
+"""Steps against stored results of the official pipeline (recipes: tests/golden/make_stage1_*.py)."""
 
 from pathlib import Path
 
+import equinox as eqx
 import numpy as np
 import pytest
 
 from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.references.dark import Dark
+from uptheramp.calibrate.references.emicorr import Emicorr, Wave
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
-from uptheramp.calibrate.stage1.jump import jump
-from uptheramp.calibrate.stage1.ramp_fit import ramp_fit
+from uptheramp.calibrate.stage1.emicorr import EmicorrParams, EmicorrRefs, emicorr
+from uptheramp.calibrate.stage1.jump import JumpParams, jump
+from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, ramp_fit
 from uptheramp.calibrate.stage1.table import DEFAULTS
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.stream import detector
@@ -43,3 +46,57 @@ def test_flags_and_rates_are_those_of_the_official_pipeline(mode):
     assert (np.abs(np.asarray(rates.data)[inner] - slope) <= tolerance)[rated].all()
     np.testing.assert_allclose(np.asarray(rates.var_rnoise)[inner], read, rtol=1e-5)
     assert (np.abs(np.asarray(rates.var_poisson)[inner] - poisson) <= 1e-5 * poisson + 1e-4 * read).all()
+
+
+FRAME_S, GAIN, READ_DN = 2.0, 1.8, 9.0  # of the recipe
+
+
+@pytest.fixture(scope="module")
+def stored():
+    with np.load(GOLDEN / "stage1_steps.npz") as file:
+        return dict(file)
+
+
+def state_of(data, nframes=1, gap=0, **more):
+    nints, ngroups, *shape = data.shape
+    readout = Readout(ngroups, nframes, gap, nframes, 1, 2, 1, (0, 0), (0, 0), "none", 0)
+    times = np.float64(FRAME_S), np.float64(FRAME_S * (nframes + gap))
+    values = {"groupdq": np.zeros(data.shape, np.uint8), "pixeldq": np.zeros(shape, np.uint32), **more}
+    first = values.pop("zeroframe", None)
+    return Ramps(data, **values, integration=np.arange(nints), frame_time_s=times[0], group_time_s=times[1],
+                 readout=readout, zeroframe=first)  # fmt: skip
+
+
+def detector_refs(shape):
+    return {
+        "gain": Gain(np.full(shape, GAIN, np.float32), np.float32(1)),
+        "readnoise": ReadNoise(np.full(shape, READ_DN * 2**0.5, np.float32)),
+    }
+
+
+def test_sigma_clipping_flags_as_stored(stored):
+    state = state_of(stored["clip_data"], groupdq=stored["clip_groupdq"])
+    ours, _ = eqx.filter_jit(jump)(state, jump.select(detector_refs(state.pixeldq.shape)), JumpParams())
+    assert (stored["clip_official"] & 4).any()
+    np.testing.assert_array_equal(ours.groupdq, stored["clip_official"])
+
+
+def test_likelihood_fit_as_stored(stored):
+    state = state_of(stored["likely_data"], 4, 1, zeroframe=stored["likely_zeroframe"])
+    refs = ramp_fit.select(detector_refs(state.pixeldq.shape))
+    rates, info = eqx.filter_jit(ramp_fit)(state, refs, RampFitParams(algorithm="LIKELY"))
+    official = {name.removeprefix("likely_official_"): value for name, value in stored.items()}
+    np.testing.assert_array_equal(rates.dq, official["dq"])
+    assert (official["dq"] & 4).any()
+    allowed = 1e-5 * np.abs(official["slope"]) + 1e-3 * official["err"]
+    assert (np.abs(np.asarray(rates.data) - official["slope"]) <= allowed).all()
+    np.testing.assert_allclose(rates.var_poisson, official["var_poisson"], rtol=2e-4, atol=1e-5)
+    np.testing.assert_allclose(info.chi_square, official["chisq"], rtol=2e-3, atol=2e-3)
+
+
+def test_interference_as_stored(stored):
+    state = state_of(stored["emi_data"])
+    refs = EmicorrRefs(Emicorr((Wave(np.float64(256.0), stored["emi_wave"]),), 28, 15904, 1), None)
+    ours, _ = eqx.filter_jit(emicorr)(state, refs, EmicorrParams())
+    assert np.std(stored["emi_official"] - stored["emi_data"]) > 10
+    np.testing.assert_allclose(ours.data, stored["emi_official"], atol=0.02)

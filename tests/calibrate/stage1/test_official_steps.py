@@ -13,6 +13,7 @@ from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.references.emicorr import Emicorr, Wave
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.linearity import Linearity
+from uptheramp.calibrate.references.pictureframe import PictureFrame
 from uptheramp.calibrate.references.readnoise import ReadNoise
 from uptheramp.calibrate.references.rscd import Rscd
 from uptheramp.calibrate.references.saturation import Saturation
@@ -30,7 +31,14 @@ from uptheramp.calibrate.stage1.jump import JumpParams, JumpRefs, jump
 from uptheramp.calibrate.stage1.lastframe import lastframe
 from uptheramp.calibrate.stage1.linearity import LinearityRefs, linearity
 from uptheramp.calibrate.stage1.persistence import PersistenceParams, nothing_yet, persistence
+from uptheramp.calibrate.stage1.picture_frame import (
+    PictureFrameParams,
+    PictureFrameRefs,
+    PictureMask,
+    picture_frame,
+)
 from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, RampFitRefs, ramp_fit
+from uptheramp.calibrate.stage1.refpix import RefpixParams, RefpixRefs, refpix
 from uptheramp.calibrate.stage1.rscd import RscdRefs, rscd
 from uptheramp.calibrate.stage1.saturation import SaturationParams, SaturationRefs, saturation
 from uptheramp.calibrate.state import Ramps
@@ -55,7 +63,7 @@ def ramps(nints=3, ngroups=6, nframes=1, gap=0, seed=0, top=60000.0, zeroframe=F
     data = every.reshape(nints, ngroups, per, *shape)[:, :, :nframes].mean(2).astype(np.float32)
     data[0, -1, 5, 5] = 0
     dq = np.zeros(data.shape, np.uint8)
-    dq[1, 0, 4] = flags.DO_NOT_USE
+    dq[-1, 0, 4] = flags.DO_NOT_USE
     dq[-1, ngroups // 2, 6, 6] = flags.JUMP_DET
     readout = Readout(ngroups, nframes, gap, nframes, 1, 2, 1, (0, 0), (0, 0), "none", 0)
     first = every[:, 0].astype(np.float32) if zeroframe else None
@@ -132,8 +140,7 @@ def test_rscd(ngroups, skips):
     same(ours, rscd_sub.correction_skip_groups(theirs, *skips))
 
 
-@pytest.mark.parametrize("threshold", [None, 30000.0])
-@pytest.mark.parametrize("dnu", [True, False])
+@pytest.mark.parametrize(("threshold", "dnu"), [(None, True), (30000.0, False)])
 def test_persistence(threshold, dnu):
     from jwst.persistence import persistence as peer
 
@@ -164,9 +171,10 @@ def test_persistence_runs_on_through_chunks():
     np.testing.assert_array_equal(np.concatenate(parts), whole.groupdq)
 
 
-@pytest.mark.parametrize(("nframes", "gap"), [(1, 0), (4, 0), (8, 2)])
-@pytest.mark.parametrize("grow", [0, 1, 2])
-@pytest.mark.parametrize("read_pattern", [True, False])
+@pytest.mark.parametrize(
+    ("nframes", "gap", "grow", "read_pattern"),
+    [(1, 0, 1, True), (1, 0, 2, False), (4, 0, 0, True), (4, 0, 1, False), (8, 2, 1, True), (8, 2, 2, True)],
+)
 def test_saturation(nframes, gap, grow, read_pattern):
     from stcal.saturation.saturation import flag_saturated_pixels
     from stdatamodels.jwst.datamodels import dqflags
@@ -367,8 +375,10 @@ def test_a_group_that_sigma_clipping_would_lose_everywhere_is_kept():
     assert not (np.asarray(ours.groupdq)[7, 2] & flags.JUMP_DET).any()
 
 
-@pytest.mark.parametrize(("nframes", "gap", "zeroframe"), [(1, 0, False), (1, 3, False), (4, 1, False), (4, 1, True)])
-@pytest.mark.parametrize("ngroups", [4, 5, 12])
+@pytest.mark.parametrize(
+    ("ngroups", "nframes", "gap", "zeroframe"),
+    [(4, 1, 0, False), (5, 1, 3, False), (12, 1, 0, False), (4, 4, 1, True), (5, 4, 1, False), (12, 4, 1, True)],
+)
 def test_likelihood_fit_and_its_jumps(nframes, gap, zeroframe, ngroups):
     state = ramps(nints=4, ngroups=ngroups, nframes=nframes, gap=gap, seed=ngroups, zeroframe=zeroframe, top=20000.0)
     rng = np.random.default_rng(4)
@@ -405,8 +415,7 @@ def test_likelihood_fit_and_its_jumps(nframes, gap, zeroframe, ngroups):
     np.testing.assert_allclose(np.asarray(info.chi_square)[rated], theirs["chisq"][rated], rtol=2e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("separately", [False, True])
-@pytest.mark.parametrize("ngroups", [4, 11])
+@pytest.mark.parametrize(("separately", "ngroups"), [(False, 4), (True, 11)])
 def test_emicorr(separately, ngroups):
     from jwst.emicorr.emicorr import emicorr_refwave
 
@@ -432,8 +441,7 @@ def test_emicorr(separately, ngroups):
     np.testing.assert_allclose(ours.data, theirs, atol=0.02)
 
 
-@pytest.mark.parametrize("slow_axis", [1, 2])
-@pytest.mark.parametrize("method", ["median", "none"])
+@pytest.mark.parametrize(("slow_axis", "method"), [(1, "median"), (2, "median"), (1, "none")])
 def test_clean_flicker_noise(slow_axis, method):
     from jwst.clean_flicker_noise import clean_flicker_noise as peer
 
@@ -500,3 +508,70 @@ def test_clean_flicker_noise_by_the_median_image_keeps_a_transit():
     bright = (np.asarray(ours.data)[:, -1] - np.asarray(ours.data)[:, 0])[:, 18:23].sum((1, 2))
     depth = 1 - bright[6:].mean() / bright[:6].mean()
     assert abs(depth - 0.03) < 3e-4
+
+
+def test_picture_frame():
+    from jwst.picture_frame.picture_frame import _region_masks
+
+    rng = np.random.default_rng(5)
+    full = (2048, 2048)
+    y = np.linspace(-1, 1, 2048)
+    pattern = (0.02 * np.maximum(np.abs(y[:, None]), np.abs(y)) ** 4).astype(np.float32)
+    mask = np.ones(full, bool)
+    mask[:, 300:420] = False
+    steps = np.array([0, 900], np.float32)[:, None, None]
+    data = 5 * rng.standard_normal((1, 2, *full), np.float32) + pattern * steps
+    state = replace(ramps(nints=1, ngroups=2), data=data, groupdq=np.zeros(data.shape, np.uint8))
+    ones = np.ones(full, np.float32)
+    refs = PictureFrameRefs(Gain(ones, np.float32(1)), ReadNoise(ones), None, PictureFrame(pattern), PictureMask(mask))
+    ours, _ = call(picture_frame, state, refs, PictureFrameParams())
+    middle, edge = _region_masks(mask)
+    centre, below = np.median(pattern[middle]), np.median(pattern[edge])
+    image = data[0, 1] - data[0, 0]
+    levels = np.median(image[middle]), np.median(image[edge])
+    found = (levels[0] - levels[1]) / (centre - below) * (pattern - below) + levels[1]
+    np.testing.assert_allclose(ours.data[0, 1], data[0, 1] - found, atol=2e-3)
+    np.testing.assert_array_equal(ours.data[0, 0], data[0, 0])
+
+
+@pytest.mark.parametrize("by_row", [True, False])
+def test_reference_pixels_of_a_full_miri_frame(by_row):
+    from jwst.refpix.reference_pixels import MIRIDataset
+    from stdatamodels.jwst.datamodels import RampModel
+
+    rng = np.random.default_rng(9)
+    data = 9000 + 12 * rng.standard_normal((1, 3, 1024, 1032), np.float32)
+    data += np.tile(40 * rng.standard_normal((1, 3, 2, 4), np.float32), (1, 1, 512, 258))
+    data[:, :, 77, :3] += 900  # outliers
+    pixeldq = np.zeros((1024, 1032), np.uint32)
+    pixeldq[100:140, :4] = flags.DO_NOT_USE
+    readout = Readout(3, 1, 0, 1, 1, 2, 4, (4, 4), (0, 0), "interleaved", 0)
+    state = replace(
+        ramps(nints=1, ngroups=3), data=data, groupdq=np.zeros(data.shape, np.uint8), pixeldq=pixeldq, readout=readout
+    )
+    official = RampModel(data=data.copy(), pixeldq=pixeldq.copy(), groupdq=np.zeros(data.shape, np.uint8))
+    m = official.meta
+    m.instrument.name, m.instrument.detector, m.exposure.readpatt = "MIRI", "MIRIMAGE", "FASTR1"
+    m.subarray.name, m.subarray.xstart, m.subarray.ystart, m.subarray.xsize, m.subarray.ysize = "FULL", 1, 1, 1032, 1024
+    work = MIRIDataset(
+        official,
+        by_row,
+        {"refpix_algorithm": "median", "sirs_kernel_model": None, "sigreject": 4.0, "gaussmooth": 1.0, "halfwidth": 30},
+        3.0,
+    )
+    work.do_fullframe_corrections()
+    ours, _ = call(refpix, state, RefpixRefs(None), RefpixParams(odd_even_rows=by_row))
+    assert np.std(official.data - data) > 15
+    np.testing.assert_allclose(ours.data, official.data, atol=0.01)
+
+
+def test_reference_pixels_of_the_zeroframe():
+    readout = Readout(4, 4, 0, 4, 1, 2, 4, (4, 4), (4, 0), "amplifiers", 0)
+    state = replace(ramps(nints=2, ngroups=4, nframes=4, zeroframe=True, shape=(24, 32)), readout=readout)
+    state.zeroframe[0, 9, 9] = 0
+    first = replace(state, data=state.zeroframe[:, None], zeroframe=None)
+    ours, _ = call(refpix, state, RefpixRefs(None), RefpixParams())
+    same, _ = call(refpix, first, RefpixRefs(None), RefpixParams())
+    expected = np.array(same.data[:, 0])
+    expected[0, 9, 9] = 0
+    np.testing.assert_allclose(ours.zeroframe, expected, atol=1e-3)
