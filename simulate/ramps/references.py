@@ -35,6 +35,7 @@ from uptheramp.simulate.ramps.render import Constants
 
 GRADES = ("oracle", "estimated", "wrong")
 ADC_MARGIN_DN = 500.0
+RESIDUE_DN = 1.0
 
 
 def make(
@@ -82,7 +83,7 @@ def make(
     if "ipc" in o.effects:
         library["ipc"] = Ipc(_f32(_inverse_kernel(c.own["ipc"].measured())))
     if mid_ir:
-        library |= {"reset": Reset(_f32(_reset(o, c, rng)), clean), "rscd": Rscd(0, 0)}
+        library |= {"reset": Reset(_f32(_reset(o, c, rng)), clean), "rscd": _rscd(o, c)}
     else:
         library["superbias"] = Superbias(_f32(bias), clean)
     library = _erring(library, err)
@@ -176,6 +177,17 @@ def _mask(constants: Constants) -> np.ndarray:
     dq = dq | np.where(maps.hot, flags.HOT | flags.DO_NOT_USE, 0)
     dq = dq | np.where(maps.dead, flags.DEAD | flags.DO_NOT_USE, 0)
     return dq.astype(np.uint32)
+
+
+def _rscd(observation: Observation, constants: Constants) -> Rscd:
+    """Skip, after the first integration, the groups in which a half-full pixel left more than RESIDUE_DN."""
+    residue = constants.own.get("rscd")
+    if residue is None:
+        return Rscd(0, 0)
+    maps, readout = constants.maps, observation.readout
+    first = np.arange(readout.ngroups) * float(readout.frames_per_group)
+    left = np.asarray(residue(maps.well_e / 2 / maps.gain, first)).max((1, 2))
+    return Rscd(0, int((left > RESIDUE_DN).sum()))
 
 
 def _reset(observation: Observation, constants: Constants, rng: np.random.Generator | None) -> np.ndarray:

@@ -97,6 +97,20 @@ def test_the_dark_and_the_reset_are_what_the_exposure_has(made):
         assert ramp == pytest.approx(model, rel=1e-4, abs=0.01)
 
 
+def test_groups_that_hold_the_residue_of_the_reset_are_to_be_skipped(made):
+    observation, constants, grades = made
+    table = observation.detector.rscd
+    if table is None:
+        assert "rscd" not in grades["oracle"]
+        return
+    signal = 0.5 * observation.detector.full_well_e / constants.maps.gain.mean()
+    first = max(table.scale) * signal ** (1 + table.power) * (1 - np.exp(-signal / table.turnover_dn))
+    reads = table.decay_reads * np.log(first) - (observation.pattern.reset_frames + 1)  # until 1 DN is left
+    rscd = grades["oracle"]["rscd"]
+    assert (rscd.group_skip1, rscd.group_skip) == (0, int(np.ceil(reads)))
+    assert 3 <= rscd.group_skip < observation.ngroups
+
+
 def observe_light(observation, constants):
     """Return the mean ramps of light alone."""
     return np.asarray(render.mean_ramps(constants, np.int64(0), 1, ("reference_pixels",), {})[0])[0]
