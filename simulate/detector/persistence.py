@@ -9,6 +9,7 @@ the error is of second order. The noise of the traps' filling is left out.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -45,18 +46,22 @@ class Traps(eqx.Module):
 
     def after(
         self,
-        trapped: Float[Array, "family y x"],
+        trapped: tuple[Float[Array, "y x"], ...],
         held: Float[Array, "y x"],
         gained: Float[Array, "y x"],
         exposure_s: Float[Array, ""],
-    ) -> Float[Array, "family y x"]:
-        """Trapped charge after a frame that begins with the charge `held` and in which `gained` falls steadily."""
+    ) -> tuple[Float[Array, "y x"], ...]:
+        """Trapped charge of the families after a frame that begins with `held`; `gained` falls steadily in it."""
         x = exposure_s / self.time_s
         relaxed = -jnp.expm1(-x)  # of the way to a fixed aim
         following = 1 - relaxed / x  # of the way to an aim that moves
-        relaxed, following = (_per_family(v, trapped.dtype) for v in (relaxed, following))
-        aim = _per_family(self.fraction, trapped.dtype) * self.pixel
-        return trapped + relaxed * (aim * held - trapped) + following * aim * gained
+        dtype = held.dtype
+        still, moving = self.pixel * held, self.pixel * gained
+        first, second = (relaxed * self.fraction).astype(dtype), (following * self.fraction).astype(dtype)
+        relaxed = relaxed.astype(dtype)
+        return tuple(
+            n + (first[k] * still - relaxed[k] * n + second[k] * moving) for k, n in enumerate(trapped)
+        )  # a plane at a time: faster than an array of families
 
 
 class Persistence(Effect):
@@ -93,16 +98,17 @@ class Persistence(Effect):
         traps, frame_s = params.own, params.frame_time_s
         dtype = state.rate.dtype
 
-        def frame(carried: tuple[Array, Array], rate: Array) -> tuple[tuple[Array, Array], Array]:
+        def frame(carried: tuple[Any, Array], rate: Array) -> tuple[tuple[Any, Array], Array]:
             trapped, held = carried
             full = jnp.minimum(held + rate * frame_s.astype(dtype), traps.well_e)
             now = traps.after(trapped, held, full - held, frame_s)
-            return (now, full), rate - (now - trapped).sum(0) / frame_s.astype(dtype)
+            taken = sum(after - before for after, before in zip(now, trapped, strict=True))
+            return (now, full), rate - taken / frame_s.astype(dtype)
 
-        empty = jnp.zeros_like(state.rate[0])
-        (trapped, _), rate = jax.lax.scan(frame, (state.memory[self.name].astype(dtype), empty), state.rate)
+        trapped = tuple(state.memory[self.name].astype(dtype))
+        (trapped, _), rate = jax.lax.scan(frame, (trapped, jnp.zeros_like(state.rate[0])), state.rate)
         kept = _per_family(jnp.exp(-traps.reset_s / traps.time_s), dtype)
-        return replace(state, rate=rate, memory=state.memory | {self.name: kept * trapped})
+        return replace(state, rate=rate, memory=state.memory | {self.name: kept * jnp.stack(trapped)})
 
 
 def _per_family(values: Array, dtype) -> Float[Array, "family 1 1"]:

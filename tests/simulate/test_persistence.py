@@ -19,7 +19,7 @@ def traps(time_s=(100.0,), fraction=(1e-3,), shape=(2, 3), well=1e9):
 def test_filling_is_the_solution_of_the_law(frames):
     # light of 30 e-/s for 70 s on a pixel that holds 500 e-: n' = (f (Q0 + F t) - n) / tau
     own, q0, flux, time, tau, fraction, n0 = traps(), 500.0, 30.0, 70.0, 100.0, 1e-3, 0.2
-    n, held = jnp.full((1, 2, 3), n0), jnp.full((2, 3), q0)
+    n, held = (jnp.full((2, 3), n0),), jnp.full((2, 3), q0)
     for _ in range(frames):
         gained = jnp.full((2, 3), flux * time / frames)
         n, held = own.after(n, held, gained, jnp.asarray(time / frames)), held + gained
