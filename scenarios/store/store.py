@@ -64,7 +64,7 @@ class Store:
                 raise InputError(f"{self.path}: no such store; `uptheramp sweep` makes one (--store FILE)")
             self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.engine = sa.create_engine(url)
+            self.engine = sa.create_engine(url, poolclass=sa.pool.NullPool)  # no connection is left open
             if self.engine.dialect.name == "sqlite":
                 sa.event.listen(self.engine, "connect", _sqlite)
                 # a transaction that begins to write later could not wait for another writer
