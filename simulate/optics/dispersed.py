@@ -70,8 +70,8 @@ class Spectrum(eqx.Module):
         # at nodes of the jitter: n along the dispersion, where it moves spectrum and profile together, m across it
         (along, of_along), (across, of_across) = (positions(pointing, a) for a in self.axes)
         stride = spectrograph.SAMPLES_PER_PIXEL
-        parts = jnp.stack([spectrograph.Response(b, stride)(spectrum) for b in self.bands.coefficients])
-        at_nodes = jnp.einsum("nrb,brs->nrs", self.bands.weights(along, pointing.width), parts)
+        terms = jnp.stack([spectrograph.Response(b, stride)(spectrum) for b in self.bands.coefficients])
+        at_nodes = jnp.einsum("nrb,brs->nrs", self.bands.weights(along, pointing.width), terms)
         at_nodes = at_nodes * (1 + pointing.flux[:, None])
         moved, widened = self.course(along)
         widened = (1 + widened) * (1 + pointing.width[:, None]) - 1
@@ -82,8 +82,8 @@ class Spectrum(eqx.Module):
         spread = narrow[:, :, None, :] if self.dispersion_axis == 1 else narrow[:, :, :, None]
         if self.lean_px is not None:
             spread = leaning(spread, self.lean_px, self.dispersion_axis)
-        image = sum(p * s for p, s in zip(self.profiles.coefficients, spread, strict=True))
-        return image, elements.mean(0)
+        parts = [p * s for p, s in zip(self.profiles.coefficients, spread, strict=True)]
+        return sum(parts[1:], start=parts[0]), elements.mean(0)
 
 
 def leaning(spread: Float[Array, "..."], lean_px: Float[Array, "y x"], axis: int) -> Float[Array, "... y x"]:
@@ -114,7 +114,7 @@ def spectrum(observation: Observation, order: Order, star: Star, curve_of: Curve
     bend, swell = (float(np.abs(c).max(1) @ (reach_along, reach_along**2)) for c in (course.centre, course.width))
 
     def bands(moved: float, widened: float) -> np.ndarray:
-        return spectrograph.response(order, fine, along, moved, widened, inside).bands
+        return np.asarray(spectrograph.response(order, fine, along, moved, widened, inside).bands)
 
     def profile(moved: float, widened: float) -> np.ndarray:
         return trace.profile(order, shape, axis, (0.0, moved) if axis == 1 else (moved, 0.0), widened, inside)

@@ -30,8 +30,9 @@ class Expansion(eqx.Module):
 
     def at_rest(self) -> Float[Array, "..."]:
         """Give the value at zero on every axis: T_k(0) is 0, 1 or -1."""
-        zero = np.array([np.prod([np.cos(np.pi / 2 * k).round() for k in degrees]) for degrees in self.degrees])
-        return sum(float(z) * c for z, c in zip(zero, self.coefficients, strict=True) if z)
+        zero = [float(np.prod([np.cos(np.pi / 2 * k).round() for k in degrees])) for degrees in self.degrees]
+        parts = [z * c for z, c in zip(zero, self.coefficients, strict=True) if z]
+        return sum(parts[1:], start=parts[0])
 
     def single(self) -> "Expansion":
         """Return it with coefficients in single precision."""

@@ -7,6 +7,8 @@ import pytest
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.simulate.effect import Params, key_of
+from uptheramp.simulate.optics.expansion import expand
+from uptheramp.simulate.optics.point_spread import line
 from uptheramp.simulate.optics.pointing import (
     AntennaMove,
     MovingTelescope,
@@ -14,6 +16,7 @@ from uptheramp.simulate.optics.pointing import (
     TiltEvent,
     motion,
     path,
+    positions,
     reach_of,
 )
 from uptheramp.simulate.state import Pointing
@@ -97,6 +100,23 @@ def test_the_mean_keeps_the_jitter_for_the_average():
     state = EFFECT.mean(Pointing.at_rest(2, np.int64(0), {}), None, params_of(settings))
     assert np.asarray(state.jitter_px) == pytest.approx([0.05, 0.1])
     assert np.asarray(state.shift_px) == pytest.approx(np.zeros((2, 2)))
+
+
+def test_draws_of_an_image_average_to_its_mean():
+    settings = PointingSettings(3.0, wander_mas=2.0, wander_s=0.1, offset_mas=(2.0, 0.0))
+    image = expand(lambda x, y: np.outer(line(9, 4.2 + y, 1.5), line(9, 3.9 + x, 1.5)), (0.3, 0.5))
+    x, y = drawn(settings, 4000, 3).reshape(-1, 2).T
+    weights = np.asarray(image.weights(x, y))
+    images = np.tensordot(weights, image.coefficients, 1)
+    state = EFFECT.mean(Pointing.at_rest(1, np.int64(0), {}), None, params_of(settings))
+    (at_x, of_x), (at_y, of_y) = (positions(state, axis) for axis in (0, 1))
+    expected = np.einsum("n,m,nmk->k", of_x, of_y, np.asarray(image.weights(at_x, at_y[:, 0])))
+    expected = np.tensordot(expected, image.coefficients, 1)
+    pull = (images.mean(0) - expected) / (images.std(0) / np.sqrt(len(images)))
+    # wandering is forgotten within an integration; 81 correlated pixels, 5 sigma
+    assert np.abs(pull).max() < 5
+    still = np.tensordot(np.asarray(image.weights(0.02, 0.0)), image.coefficients, 1)
+    assert np.abs((still - expected) / (images.std(0) / np.sqrt(len(images)))).max() > 10
 
 
 @pytest.mark.parametrize(
