@@ -101,7 +101,8 @@ def code() -> Code:
             inside = path.relative_to(folder)
             if not set(inside.parts) & set(ELSEWHERE) and not inside.name.startswith(PAGES):
                 hashed.update(f"{room}/{inside.as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    commit = _git(folders["scenarios"], "rev-parse", f"--short={SHORT}", "HEAD")
+    ours = _git(folders["scenarios"], "ls-files", "identity.py")  # an environment may lie inside another repository
+    commit = _git(folders["scenarios"], "rev-parse", f"--short={SHORT}", "HEAD") if ours else ""
     changed = "+" if commit and _git(folders["scenarios"].parent, "status", "--porcelain", "--", *ANSWERS) else ""
     return Code(hashed.hexdigest()[:20], version("uptheramp"), commit + changed)
 
