@@ -21,7 +21,7 @@ from uptheramp.calibrate.instruments import lookup
 from uptheramp.scenarios import cache
 from uptheramp.scenarios.scenario import find, observation_of
 from uptheramp.simulate.observation import Observation, observe
-from uptheramp.simulate.ramps import level1b, render
+from uptheramp.simulate.ramps import chain, level1b, render
 
 SYSTEM = find("quickstart")
 SAMPLES = 15e6  # rendered in one measurement
@@ -66,9 +66,11 @@ def effects(mode: str) -> None:
     whole = measure(o)[1]
     print(f"{mode}: {1e9 * whole / size(o):.1f} CPU ns a sample with {', '.join(o.effects)}\n")
     print("| effect | CPU ns a sample that go with it |\n|---|---|")
-    for name in o.effects:
-        without = measure(replace(o, effects=tuple(e for e in o.effects if e != name)))[1]
-        print(f"| {name} | {1e9 * (whole - without) / size(o):.1f} |", flush=True)
+    for name in (n for n, effect in chain.EFFECTS.items() if effect.exists(o.detector)):
+        on = name in o.effects
+        toggled = tuple(e for e in chain.EFFECTS if (e in o.effects) != (e == name))
+        cost = (measure(replace(o, effects=toggled))[1] - whole) * (-1 if on else 1)
+        print(f"| {name}{'' if on else ' (off by default)'} | {1e9 * cost / size(o):.1f} |", flush=True)
 
 
 def write(scenario: str, out: Path | None) -> None:

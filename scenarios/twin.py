@@ -22,6 +22,8 @@ from uptheramp.simulate.ramps.render import Constants, draw_chunk, mean_chunk
 INDEPENDENT = (
     "poisson",
     "cosmic_rays",
+    "snowballs",
+    "showers",
     "ktc",
     "read_noise",
 )  # random effects that the limit L_pr covers, or that cancel

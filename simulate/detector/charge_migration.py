@@ -2,11 +2,11 @@
 
 A boundary moves into the fuller of its two pixels by shift * (Q1 - Q2), and the light that falls on the strip goes to
 the other. Light on the strip is taken at the harmonic mean of the two rates, which no pixel can lose more of than it
-gets. The charge is that of the pixel itself, electron by electron, at the middle of each frame: it is handed on to
-the accumulation (poisson.py), where its Poisson noise moves boundaries as well. So bright flats show too little
-variance and positive covariance of neighbours, var = Q - 4 a Q^2, cov = a Q^2 (to first order in a Q, for many frames;
-the noise of a frame moves nothing before its end, so n frames show (n - 1) / n of that). Cosmic rays move no
-boundaries here.
+gets; for the same reason the shift stops at an eighth of a pixel. The charge is that of the pixel itself, electron by
+electron, at the middle of each frame: it is handed on to the accumulation (poisson.py), where its Poisson noise moves
+boundaries as well. So bright flats show too little variance and positive covariance of neighbours, var = Q - 4 a Q^2,
+cov = a Q^2 (to first order in a Q, for many frames; the noise of a frame moves nothing before its end, so n frames
+show (n - 1) / n of that). Cosmic rays move no boundaries here.
 """
 
 from dataclasses import dataclass, replace
@@ -16,12 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from uptheramp.calibrate.errors import InputError
 from uptheramp.simulate.detector.neighbours import about, pairs, received
 from uptheramp.simulate.effect import Effect
 from uptheramp.simulate.state import Illumination
 
-MOST_PX = 0.125  # four boundaries at this shift leave a pixel nothing
+MOST_PX = 0.125  # four boundaries at this shift may leave a pixel nothing
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,8 @@ class Boundaries(eqx.Module):
         held = jnp.clip(charge + rate * (exposure_s / 2), 0, self.well_e)
 
         def gives(one: tuple[Array, Array], other: tuple[Array, Array], axis: int) -> Array:
-            return self.shift_px_per_e[axis] * (one[0] - other[0]) * _harmonic(one[1], other[1])
+            shift = jnp.clip(self.shift_px_per_e[axis] * (one[0] - other[0]), -MOST_PX, MOST_PX)
+            return shift * _harmonic(one[1], other[1])
 
         return rate + received((held, jnp.maximum(rate, 0)), gives)
 
@@ -74,20 +74,11 @@ class ChargeMigration(Effect):
     settings = ChargeMigrationSettings
 
     def constants(self, observation, maps, rng) -> Boundaries:
-        """Return the detector's law.
-
-        Raises
-        ------
-        InputError
-            If at full well a boundary would cross an eighth of a pixel.
-        """
+        """Return the detector's law."""
         detector, scale = observation.detector, observation.settings_of(self.name).scale
-        shift = scale * np.asarray(detector.charge_migration.shift_px_per_e, np.float32)
-        if shift.max() * detector.full_well_e > MOST_PX:
-            raise InputError(
-                f"effects.{self.name}.scale = {scale}: boundaries move by more than {MOST_PX} px at full well;"
-                f" at most {scale * MOST_PX / (shift.max() * detector.full_well_e):.2g}"
-            )
+        table = detector.charge_migration
+        assert table is not None  # see Effect.exists
+        shift = scale * np.asarray(table.shift_px_per_e, np.float32)
         return Boundaries(shift, np.float32(detector.full_well_e))
 
     def mean(self, state: Illumination, refs, params) -> Illumination:

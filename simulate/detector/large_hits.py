@@ -73,11 +73,21 @@ def large_hit_params(
     share = (height + 2 * reach) * (width + 2 * reach) / detector_pixels
     mean = scale * frames * frame_time_s / table.interval_s * share
     exponent = table.radius_power - 1
-    values = mean, smallest, (largest / smallest) ** -exponent, exponent, table.core_e, table.halo_e, table.halo_px
-    narrow = (np.float32(v) for v in (*values, table.trapped_fraction))
-    times = np.float64(table.release_s), np.float64(reset_s)
-    most = int(np.ceil(mean + BOUND_SIGMA * (np.sqrt(mean) + 1)))
-    return LargeHitParams(*narrow, *times, np.zeros((height, width), np.float32), most=most, reach=reach)
+    return LargeHitParams(
+        per_integration=np.float32(mean),
+        smallest_px=np.float32(smallest),
+        largest_ratio=np.float32((largest / smallest) ** -exponent),
+        exponent=np.float32(exponent),
+        core_e=np.float32(table.core_e),
+        halo_e=np.float32(table.halo_e),
+        halo_px=np.float32(table.halo_px),
+        trapped=np.float32(table.trapped_fraction),
+        release_s=np.float64(table.release_s),
+        reset_s=np.float64(reset_s),
+        nothing_e=np.zeros((height, width), np.float32),
+        most=int(np.ceil(mean + BOUND_SIGMA * (np.sqrt(mean) + 1))),
+        reach=reach,
+    )
 
 
 def events(key: Key[Array, ""], params: LargeHitParams, shape: tuple[int, int, int]) -> Events:

@@ -75,6 +75,7 @@ class Persistence(Effect):
     def constants(self, observation, maps, rng) -> Traps:
         """Return the detector's families."""
         o, table, knobs = observation, observation.detector.persistence, observation.settings_of(self.name)
+        assert table is not None  # see Effect.exists
         scatter = table.pixel_scatter
         pixel = np.exp(scatter * rng.standard_normal(o.shape) - scatter**2 / 2) * maps.light
         time_s = np.array(table.time_s)

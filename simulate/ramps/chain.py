@@ -14,6 +14,7 @@ from uptheramp.simulate.detector.cosmic_rays import CosmicRays
 from uptheramp.simulate.detector.dark import Dark
 from uptheramp.simulate.detector.emi import Emi
 from uptheramp.simulate.detector.flat import Flat
+from uptheramp.simulate.detector.glow import Glow
 from uptheramp.simulate.detector.inl import Inl
 from uptheramp.simulate.detector.ipc import Ipc, IpcAfterNonlinearity
 from uptheramp.simulate.detector.large_hits import Showers, Snowballs
@@ -41,6 +42,7 @@ LIGHT_AND_CHARGE: tuple[Effect, ...] = (
     Flat(),
     ResponseDrift(),
     Dark(),
+    Glow(),
     ReferencePixels(),
     Persistence(),
     ChargeMigration(),

@@ -3,7 +3,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uptheramp.calibrate.errors import InputError
 from uptheramp.simulate.detector.charge_migration import Boundaries
 from uptheramp.simulate.state import Illumination
 
@@ -95,8 +94,8 @@ def test_light_and_counts_are_those_without_it_where_nothing_moves(chip):
 
 
 def test_no_pixel_gives_more_than_it_gets():
-    # full wells next to empty ones, at the largest shift that is allowed
-    law = Boundaries(jnp.array([0.125e-4, 0.125e-4]), jnp.asarray(1e4))
+    # full wells next to empty ones, with a shift that stops at an eighth of a pixel
+    law = Boundaries(jnp.array([0.125e-3, 0.125e-3]), jnp.asarray(1e4))
     charge = jnp.asarray(np.indices((8, 8)).sum(0) % 2 * 1e4)
     rate = jnp.asarray(np.random.default_rng(0).exponential(1.0, (8, 8)) ** 4)
     collected = np.asarray(law.collected(charge, rate, 0.0))
@@ -105,7 +104,5 @@ def test_no_pixel_gives_more_than_it_gets():
 
 
 def test_senseless_knobs_are_refused(chip):
-    with pytest.raises(InputError, match="at most"):
-        chip("nirspec_prism", "charge_migration", charge_migration={"scale": 100.0})
     with pytest.raises(ValueError, match="negative"):
         chip("nirspec_prism", "charge_migration", charge_migration={"scale": -1.0})

@@ -6,6 +6,7 @@ import pytest
 from uptheramp.calibrate.instruments import lookup
 from uptheramp.simulate.detector import maps, nonlinearity, one_over_f
 from uptheramp.simulate.detector.poisson import poisson
+from uptheramp.simulate.state import Illumination
 
 
 @pytest.mark.parametrize("mean", [0.05, 0.8, 3.9, 4.1, 30.0, 1e3, 1e5])
@@ -141,3 +142,12 @@ def test_reference_pixels_see_nothing():
     ratio = np.median(m.read_noise_e[m.light == 0]) / np.median(m.read_noise_e[m.light == 1])
     assert ratio == pytest.approx(detector.reference_noise_ratio, abs=0.02)
     assert len(np.unique(m.gain)) == 4
+
+
+def test_glow_comes_with_reads_and_falls_from_the_line_that_is_read_first(chip):
+    window = chip("niriss_soss", "glow", glow={"e_per_read": 2.0, "scale_lines": 5.0})
+    dark = Illumination(jnp.zeros((3, 32, 48)), jnp.asarray(0))
+    electrons = np.asarray(window.mean("glow", dark).rate) * float(window.params.frame_time_s)
+    # NIRISS reads lines along y from the last column on
+    expected = 2 * np.exp(-np.arange(48)[::-1] / 5)
+    assert electrons == pytest.approx(np.broadcast_to(expected, (3, 32, 48)), rel=1e-6)
