@@ -39,21 +39,20 @@ class Emicorr(eqx.Module):
 
         try:
             with asdf.open(path, lazy_load=False, memmap=False) as file:
-                tree = file.tree
+                tree: dict[str, Any] = dict(file.tree)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a readable ASDF file ({error}); fetch it again") from None
         if "subarray_cases" not in tree or "frequencies" not in tree:
             raise InputError(f"{path}: no subarray_cases or frequencies; it is not a complete EMICORR reference")
         speed = "SLOW" if "SLOW" in meta.pattern else "FAST"
         name = f"{meta.subarray}_{speed}" if "FULL" in meta.subarray else meta.subarray
-        case = tree["subarray_cases"].get(name)
-        frequencies = [] if case is None else _listed(case["freqs"].get(speed), meta.detector)
-        if not frequencies:
+        case: dict[str, Any] | None = tree["subarray_cases"].get(name)
+        if case is None:
             return cls.neutral(meta)
-        chosen = [tree["frequencies"][frequency] for frequency in frequencies]
+        known: dict[str, Any] = tree["frequencies"]
         waves = tuple(
             Wave(np.float64(1 / (entry["frequency"] * CLOCK_S)), np.asarray(entry["phase_amplitudes"], float))
-            for entry in chosen
+            for entry in (known[frequency] for frequency in _listed(case["freqs"].get(speed), meta.detector))
         )
         extra = int(case["frameclocks"]) if meta.pattern.endswith("R1") else 0
         return cls(waves, int(case["rowclocks"]), extra, SLOW_SAMPLES if speed == "SLOW" else 1)

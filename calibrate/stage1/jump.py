@@ -226,8 +226,8 @@ def _sigma_clipped(
     if params.only_use_ints:
         hit = clipped.outliers(difference, valid, params.rejection_threshold, CLIP_ROUNDS)
     else:
-        pooled = (x.reshape(-1, *x.shape[2:]) for x in (difference, valid))
-        hit = clipped.outliers(*pooled, params.rejection_threshold, CLIP_ROUNDS).reshape(valid.shape)
+        values, admitted = (x.reshape(-1, *x.shape[2:]) for x in (difference, valid))
+        hit = clipped.outliers(values, admitted, params.rejection_threshold, CLIP_ROUNDS).reshape(valid.shape)
     lost = hit | ((state.groupdq[:, 1:] & (flags.JUMP_DET | flags.DO_NOT_USE)) != 0)
     return hit & ~(lost.all((2, 3), keepdims=True) & (state.groupdq[:, 1:] == 0))
 

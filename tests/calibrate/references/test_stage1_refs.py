@@ -13,6 +13,7 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import library
 from uptheramp.calibrate.references.dark import Dark
+from uptheramp.calibrate.references.emicorr import Emicorr
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.ipc import Ipc
 from uptheramp.calibrate.references.linearity import Linearity
@@ -170,3 +171,38 @@ def test_a_useless_folder_is_named(tmp_path):
     (tmp_path / "broken.fits").write_bytes(b"SIMPLE")
     with pytest.raises(InputError, match=r"broken\.fits"):
         library.find(tmp_path, META, ("gain",))
+
+
+def test_emicorr_picks_the_case_of_the_exposure(tmp_path):
+    import asdf
+
+    wave = np.sin(np.arange(8.0))
+    tree = {
+        "reftype": "EMICORR",
+        "meta": {"reftype": "EMICORR", "instrument": {"name": "MIRI"}},
+        "frequencies": {
+            "Hz390": {"frequency": 390.625, "phase_amplitudes": wave},
+            "Hz10": {"frequency": 10.0, "phase_amplitudes": -wave},
+        },
+        "subarray_cases": {
+            "SLITLESSPRISM": {
+                "rowclocks": 28,
+                "frameclocks": 15904,
+                "freqs": {"FAST": ["Hz390", "Hz10"], "SLOW": {"MIRIMAGE": ["Hz10"]}},
+            }
+        },
+    }
+    path = tmp_path / "jwst_miri_emicorr_0001.asdf"
+    asdf.AsdfFile(tree).write_to(path)
+    assert library.find(tmp_path, META, ["emicorr"]) == {"emicorr": path}
+    fast = Emicorr.from_file(path, META)
+    np.testing.assert_allclose([w.period_clocks for w in fast.waves], [256.0, 10000.0])
+    np.testing.assert_array_equal(fast.waves[1].waveform, -wave)
+    assert (fast.row_clocks, fast.reset_clocks, fast.samples) == (28, 15904, 1)
+    slow = Emicorr.from_file(path, replace(META, pattern="SLOW"))
+    assert (len(slow.waves), slow.reset_clocks, slow.samples) == (1, 0, 9)
+    assert Emicorr.from_file(path, replace(META, subarray="SUB64")).waves == ()
+    broken = tmp_path / "broken.asdf"
+    broken.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="broken.asdf"):
+        Emicorr.from_file(broken, META)
