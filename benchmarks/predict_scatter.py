@@ -103,7 +103,7 @@ def main() -> None:
         content = predict(name, white, channels)
         with whole(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n")
-        print(path)
+        print(path, flush=True)
         for row in content["white"]:
             print(f"  order {row['order']} white: {row['l_pr_ppm']:.1f} ppm, {row['l_all_ppm']}")
 

@@ -15,6 +15,7 @@ from uptheramp.calibrate.io.times import DAY_S
 from uptheramp.calibrate.kernels.aperture import across_axis, coverage
 from uptheramp.calibrate.state import PlanetSpectrum
 from uptheramp.scenarios.reduced import Fitted, Reduced
+from uptheramp.scenarios.scenario import Scenario
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.truth import Truth, load
 from uptheramp.validate import metrics_file
@@ -33,6 +34,21 @@ class TrueChannels:
     depth: Float[np.ndarray, "channel"]
     limits: Float[np.ndarray, "channel"]  # L_pr: relative standard deviation of one integration
     system: System  # the injected orbit, limb darkening weighted by the light of each channel
+
+
+def check(scenario: Scenario) -> None:
+    """Refuse what cannot be judged: the true depths and the fit are of transits.
+
+    Raises
+    ------
+    InputError
+        For an eclipse.
+    """
+    if scenario.planet.event == "eclipse":
+        raise InputError(
+            f"scenario {scenario.name}: planet.event is an eclipse, and only transits are judged; "
+            "use `uptheramp simulate`, `calibrate` and `lightcurve` on it"
+        )
 
 
 def aperture_shares(reduced: Reduced) -> Float[np.ndarray, "y x"]:

@@ -9,6 +9,7 @@ noise and dark of the table. Light of all orders in the box counts as light.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import jax
 import numpy as np
@@ -169,7 +170,7 @@ def one_over_f_variance(o: Observation, c: Float[np.ndarray, "group y part"]) ->
     """Variance by 1/f noise of neighbouring columns: the stream of all pixels, and the one alternating in a line."""
     frame = round(o.subarray.frame_time_s / CLOCK_S)
     overhead = o.subarray.row_overhead_clocks
-    process = pink(o.detector, o.readout, layout(o.detector, o.readout, o.shape, (overhead, frame, frame)))
+    process = _process(o.detector, o.readout, layout(o.detector, o.readout, o.shape, (overhead, frame, frame)))
     turns = np.where(np.arange(o.shape[0]) % 2, -1.0, 1.0)[:, None]
     streams = zip(process.layout.streams, np.asarray(process.amplitude_e, float), strict=True)
     clocks = (o.readout.fast_axis, o.readout.slow_axis), overhead, o.subarray.frame_time_s
@@ -180,6 +181,9 @@ def one_over_f_variance(o: Observation, c: Float[np.ndarray, "group y part"]) ->
         )
         for name, amplitude in streams
     )
+
+
+_process = cache(pink)  # asked for by every channel
 
 
 def _distance(o: Observation, index: int) -> Float[np.ndarray, "y x"]:

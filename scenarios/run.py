@@ -10,7 +10,7 @@ from rich.console import Console
 
 from uptheramp.calibrate.reduce import Progress
 from uptheramp.calibrate.settings import recipe
-from uptheramp.scenarios.judge import judge_reduction, true_channels
+from uptheramp.scenarios.judge import check, judge_reduction, true_channels
 from uptheramp.scenarios.limit import pink_covariance
 from uptheramp.scenarios.picture import mode_report
 from uptheramp.scenarios.progress import bars
@@ -97,6 +97,7 @@ def simulate_scenario(scenario: Scenario, out: Path) -> None:
 
 def run_scenario(scenario: Scenario, out: Path, overrides: Mapping[str, str]) -> None:
     """Run every mode; writes a folder for each and `metrics.json` and `report.html` over all."""
+    check(scenario)
     for block in scenario.mode:  # refuse what cannot run before anything is rendered
         observation = observation_of(scenario, block)
         settings = {**(scenario.reduction.parameters or {}), **overrides}

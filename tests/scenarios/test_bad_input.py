@@ -101,6 +101,11 @@ def test_no_reference_folder(refused, uncal, tmp_path):
     assert "no such folder" in refused("calibrate", uncal, "--refs", tmp_path / "nowhere")
 
 
+def test_eclipses_are_simulated_but_not_judged(refused):
+    line = refused("run", "wasp-43b-miri-lrs-eclipse")
+    assert "wasp-43b-miri-lrs-eclipse" in line and "uptheramp simulate" in line
+
+
 @pytest.mark.parametrize(("key", "says"), [("NGROUPS", "no groups"), ("NINTS", "no integrations")])
 def test_zero_groups_or_integrations(refused, uncal, refs, key, says):
     edit(uncal, **{key: 0})
