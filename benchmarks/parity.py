@@ -55,6 +55,7 @@ class Case:
 ON = {"skip": False}
 CASES = [
     *(Case(mode, 3) for mode in MODES),
+    Case("miri_lrs", 10, "two-point, 10 integrations"),
     Case("nrs_prism", 110, "sigma clip"),
     Case("nrs_g395h", 3, "LIKELY", {"ramp_fit": {"algorithm": "LIKELY"}}),
     Case("nrc_sub64", 3, "optional steps", {"charge_migration": ON, "persistence": {**ON, "persistence_time": 40}}),

@@ -93,6 +93,12 @@ def model(state):
     return SimpleNamespace(**arrays, meta=meta, int_times=starts)
 
 
+def electronics(shape):
+    """Gain and read noise of all these ramps."""
+    gain = Gain(np.full(shape, GAIN, np.float32), np.float32(1))
+    return gain, ReadNoise(np.full(shape, READ_DN * 2**0.5, np.float32))
+
+
 def same(state, official):
     np.testing.assert_array_equal(state.groupdq, official.groupdq)
     np.testing.assert_array_equal(state.pixeldq, official.pixeldq)
@@ -258,10 +264,7 @@ def official_fit(state, algorithm="OLS_C", suppress=True, rejection=None):
 
 
 def our_fit(state, params):
-    shape = state.pixeldq.shape
-    gain = Gain(np.full(shape, GAIN, np.float32), np.float32(1))
-    refs = RampFitRefs(gain, ReadNoise(np.full(shape, READ_DN * 2**0.5, np.float32)), None, None)
-    return call(ramp_fit, state, refs, params)
+    return call(ramp_fit, state, RampFitRefs(*electronics(state.pixeldq.shape), None, None), params)
 
 
 @pytest.mark.parametrize("suppress", [True, False])
@@ -357,10 +360,7 @@ def test_jump(case):
     params = JumpParams(**settings)
     state = hit_ramps(nints, ngroups, seed=len(case))
     theirs, _, _, _ = detect_jumps_data(jump_data(state, params))
-    shape = state.pixeldq.shape
-    gain = Gain(np.full(shape, GAIN, np.float32), np.float32(1))
-    refs = JumpRefs(gain, ReadNoise(np.full(shape, READ_DN * 2**0.5, np.float32)), None)
-    ours, _ = call(jump, state, refs, params)
+    ours, _ = call(jump, state, JumpRefs(*electronics(state.pixeldq.shape), None), params)
     assert ((theirs & flags.JUMP_DET) != 0).sum() > 3
     np.testing.assert_array_equal(ours.groupdq, theirs)
 
@@ -369,9 +369,7 @@ def test_a_group_that_sigma_clipping_would_lose_everywhere_is_kept():
     state = hit_ramps(100, 4, seed=1)
     state.data[7, 2:] += 3e5
     state.groupdq[:] = 0
-    shape = state.pixeldq.shape
-    refs = JumpRefs(Gain(np.full(shape, GAIN, np.float32), np.float32(1)), ReadNoise(np.ones(shape, np.float32)), None)
-    ours, _ = call(jump, state, refs, JumpParams())
+    ours, _ = call(jump, state, JumpRefs(*electronics(state.pixeldq.shape), None), JumpParams())
     assert not (np.asarray(ours.groupdq)[7, 2] & flags.JUMP_DET).any()
 
 
@@ -456,8 +454,7 @@ def test_clean_flicker_noise(slow_axis, method):
     state.groupdq[0, 2, 30:] = flags.DO_NOT_USE
     state.groupdq[0, 4] = flags.DO_NOT_USE  # nothing left to clean
     state = replace(state, readout=replace(state.readout, slow_axis=slow_axis))
-    gain = Gain(np.full((40, 48), GAIN, np.float32), np.float32(1))
-    refs = CleanFlickerNoiseRefs(gain, ReadNoise(np.full((40, 48), READ_DN * 2**0.5, np.float32)), None, None)
+    refs = CleanFlickerNoiseRefs(*electronics((40, 48)), None, None)
     params = CleanFlickerNoiseParams(background_method=method)
     draft, _ = official_fit(state)
     weight = np.where(np.isfinite(draft["slope"]), 1 / draft["var_rnoise"], 0)
@@ -498,8 +495,7 @@ def test_clean_flicker_noise_by_the_median_image_keeps_a_transit():
     state.data[:] = truth + stripes + rng.normal(0, READ_DN, truth.shape)
     state.groupdq[:] = 0
     state = replace(state, readout=replace(state.readout, slow_axis=1))
-    gain = Gain(np.full((40, 48), GAIN, np.float32), np.float32(1))
-    refs = CleanFlickerNoiseRefs(gain, ReadNoise(np.full((40, 48), READ_DN * 2**0.5, np.float32)), None, None)
+    refs = CleanFlickerNoiseRefs(*electronics((40, 48)), None, None)
     params = CleanFlickerNoiseParams(background_method="median_image")
     ours, _ = call(clean_flicker_noise, state, refs, params)
     left = np.diff(np.asarray(ours.data) - truth, axis=1)[..., :10, :].mean(-2)  # away from the trace
