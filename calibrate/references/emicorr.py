@@ -1,7 +1,7 @@
 """EMICORR: waveforms of the electromagnetic interference in MIRI's read-out, by frequency."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.kernels.readout import CLOCK_S
+from uptheramp.calibrate.references.carried import Carried
 
 SLOW_SAMPLES = 9  # reads of a pixel in SLOW mode
 
@@ -31,6 +32,7 @@ class Emicorr(eqx.Module):
     row_clocks: int = eqx.field(static=True)
     reset_clocks: int = eqx.field(static=True)
     samples: int = eqx.field(static=True)
+    ending: ClassVar[str] = "asdf"
 
     @classmethod
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Emicorr":
@@ -56,6 +58,18 @@ class Emicorr(eqx.Module):
         )
         extra = int(case["frameclocks"]) if meta.pattern.endswith("R1") else 0
         return cls(waves, int(case["rowclocks"]), extra, SLOW_SAMPLES if speed == "SLOW" else 1)
+
+    def to_file(self, path: Path, meta: ExposureMeta) -> None:
+        """Write the exposure's case in CRDS format (FAST reading of a subarray)."""
+        waves = {f"Hz{1 / (wave.period_clocks * CLOCK_S):.6g}": wave for wave in self.waves}
+        frequencies = {
+            name: {"frequency": float(1 / (w.period_clocks * CLOCK_S)), "phase_amplitudes": np.asarray(w.waveform)}
+            for name, w in waves.items()
+        }
+        case = {"rowclocks": self.row_clocks, "frameclocks": self.reset_clocks, "freqs": {"FAST": list(waves)}}
+        name = f"{meta.subarray}_FAST" if "FULL" in meta.subarray else meta.subarray
+        content = {"frequencies": frequencies, "subarray_cases": {name: case}}
+        Carried("", content).to_file(path, meta, "emicorr")
 
     @classmethod
     def neutral(cls, meta: ExposureMeta) -> "Emicorr":

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from uptheramp.calibrate.instruments.core import Emi as Table
 from uptheramp.calibrate.kernels.readout import read_offset_s
 from uptheramp.simulate.effect import Effect
 from uptheramp.simulate.state import Frames
@@ -35,11 +36,20 @@ class Tones(eqx.Module):
     pixel: Float[Array, "part tone y x"]
 
 
+def waveforms(table: Table, bins: int) -> dict[float, Float[np.ndarray, "bin"]]:
+    """Fundamental frequency (Hz) -> the wave with its harmonics, DN, in the middle of equal bins of phase."""
+    waves, phase = {}, (np.arange(bins) + 0.5) / bins
+    for frequency, amplitude, turns in zip(table.frequency_hz, table.amplitude_dn, table.phase_turns, strict=True):
+        fundamental = next((f for f in waves if np.isclose(frequency / f, round(frequency / f))), frequency)
+        wave = amplitude * np.sin(2 * np.pi * (round(frequency / fundamental) * phase + turns))
+        waves[fundamental] = waves.get(fundamental, 0.0) + wave
+    return waves
+
+
 class Emi(Effect):
     """Coherent tones in all pixels, reference pixels too."""
 
     name = "emi"
-    default = False  # as long as no step takes it out
     settings = EmiSettings
 
     def constants(self, observation, maps, rng) -> Tones:

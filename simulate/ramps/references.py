@@ -13,8 +13,10 @@ import numpy as np
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.kernels.readout import CLOCK_S
 from uptheramp.calibrate.references.carried import Carried
 from uptheramp.calibrate.references.dark import Dark
+from uptheramp.calibrate.references.emicorr import Emicorr, Wave
 from uptheramp.calibrate.references.flat import Flat
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.ipc import Ipc
@@ -27,7 +29,7 @@ from uptheramp.calibrate.references.saturation import Saturation
 from uptheramp.calibrate.references.superbias import Superbias
 from uptheramp.simulate.calibration import flats, linearity, official, optical, programme, soss_extraction, wrong
 from uptheramp.simulate.calibration.solution import believed
-from uptheramp.simulate.detector import ipc
+from uptheramp.simulate.detector import emi, ipc
 from uptheramp.simulate.detector.adc import CEILING_DN
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import clock
@@ -36,6 +38,7 @@ from uptheramp.simulate.ramps.render import Constants
 GRADES = ("oracle", "estimated", "wrong")
 ADC_MARGIN_DN = 500.0
 RESIDUE_DN = 1.0
+WAVE_BINS = 500  # of a period of the interference
 
 
 def make(
@@ -84,6 +87,8 @@ def make(
         library["ipc"] = Ipc(_f32(_inverse_kernel(c.own["ipc"].measured())))
     if mid_ir:
         library |= {"reset": Reset(_f32(_reset(o, c, rng)), clean), "rscd": _rscd(o, c)}
+        if "emi" in o.effects and o.pattern.nframes == 1:  # the step corrects single frames
+            library["emicorr"] = interference(o, c, rng)
     else:
         library["superbias"] = Superbias(_f32(bias), clean)
     library = _erring(library, err)
@@ -177,6 +182,21 @@ def _mask(constants: Constants) -> np.ndarray:
     dq = dq | np.where(maps.hot, flags.HOT | flags.DO_NOT_USE, 0)
     dq = dq | np.where(maps.dead, flags.DEAD | flags.DO_NOT_USE, 0)
     return dq.astype(np.uint32)
+
+
+def interference(observation: Observation, constants: Constants, rng: np.random.Generator | None) -> Emicorr:
+    """Waveforms by phase, DN; the programme's carry the read noise of its darks folded into bins."""
+    o, s = observation, observation.subarray
+    maps = constants.maps
+    folded = programme.DARKS * o.ngroups * maps.gain.size / WAVE_BINS
+    sigma = 0.0 if rng is None else float(np.mean(maps.read_noise_e / maps.gain)) / np.sqrt(folded)
+    noise = np.random.default_rng(0) if rng is None else rng
+    waves = tuple(
+        Wave(np.float64(1 / (frequency * CLOCK_S)), wave + sigma * noise.standard_normal(WAVE_BINS))
+        for frequency, wave in emi.waveforms(o.detector.emi, WAVE_BINS).items()
+    )
+    row_clocks = s.size[0] // s.outputs + s.row_overhead_clocks
+    return Emicorr(waves, row_clocks, o.pattern.reset_frames * round(s.frame_time_s / CLOCK_S), 1)
 
 
 def _rscd(observation: Observation, constants: Constants) -> Rscd:

@@ -1,3 +1,7 @@
+from types import SimpleNamespace
+
+import equinox as eqx
+import jax
 import numpy as np
 import pytest
 
@@ -5,6 +9,9 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Curve
 from uptheramp.calibrate.references import library
+from uptheramp.calibrate.references.emicorr import Emicorr
+from uptheramp.calibrate.stage1.emicorr import EmicorrParams, EmicorrRefs, emicorr
+from uptheramp.calibrate.state import Ramps
 from uptheramp.simulate.observation import observe
 from uptheramp.simulate.ramps import references, render
 from uptheramp.simulate.scene.star import Star
@@ -164,3 +171,33 @@ def test_the_photometric_response_gives_back_the_star(small):
     shape = np.interp(spectrum.along_um[lit], table.x, table.y)
     flux = rate[lit] * response / shape
     assert flux == pytest.approx(np.full(lit.sum(), flux.mean()), rel=1e-4)
+
+
+def test_the_interference_is_taken_out_with_its_reference(bench, tmp_path):
+    """All clocks from the reference's own file; what is left of the waves beside straight lines is a tenth at most."""
+    made = bench("miri_image_f770w", (72, 64), subarray="SUB64", ngroups=12, nints=3)
+    o = made.observation
+    dn = np.concatenate(
+        [made.drawn(jax.random.key(1), 3, ("superbias", "read_noise", *on))[0] for on in ((), ("emi",))]
+    )
+    constants = SimpleNamespace(maps=made.maps, own=made.own)
+    reference = references.interference(o, constants, np.random.default_rng(4))
+    reference.to_file(tmp_path / "emicorr.asdf", o.meta)
+    again = Emicorr.from_file(tmp_path / "emicorr.asdf", o.meta)
+    assert (again.row_clocks, again.reset_clocks) == (28, 8512)
+    assert [float(w.period_clocks) for w in again.waves] == pytest.approx([256.0, 1e5 / 10.039216])
+    times = np.float64(o.subarray.frame_time_s), np.float64(o.subarray.frame_time_s)
+    dq = np.zeros((3, 12, 64, 72), np.uint8), np.zeros((64, 72), np.uint32)
+    state = Ramps(dn[3:], *dq, np.arange(3), *times, o.readout)
+    after, _ = eqx.filter_jit(emicorr)(state, EmicorrRefs(again, None), EmicorrParams())
+    before, left = (np.asarray(data, float) - dn[:3] for data in (dn[3:], after.data))
+    assert before.std() == pytest.approx(np.sqrt((3.7257**2 + 0.7475**2 + 0.2230**2 + 1.5**2) / 2), rel=0.05)
+    bent = left - np.polynomial.polynomial.polyval(np.arange(12), straight(left)).transpose(0, 3, 1, 2)
+    assert bent.std() < 0.1 * before.std()
+
+
+def straight(data):
+    """Coefficients (2, integration, y, x) of lines through the groups."""
+    groups = np.moveaxis(data, 1, 0)
+    lines = np.polynomial.polynomial.polyfit(np.arange(len(groups)), groups.reshape(len(groups), -1), 1)
+    return lines.reshape(2, *groups.shape[1:])
