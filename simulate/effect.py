@@ -56,6 +56,10 @@ class Effect:
         """Whether the detector has the effect: not if its table could hold a block of that name and does not."""
         return getattr(detector, self.name, self) is not None
 
+    def table(self, detector: "Detector") -> Any:
+        """Return the block of the detector's table that describes the effect."""
+        return getattr(detector, self.name)
+
     def constants(self, observation: "Observation", maps: "Maps", rng: np.random.Generator) -> Any:
         """Return what this effect alone needs, made in numpy; `rng` belongs to the sensor and to this effect."""
         return None

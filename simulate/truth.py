@@ -1,7 +1,7 @@
 """What went in: everything needed to judge what comes out, in `truth/truth.npz` (arrays) and `truth/truth.json`."""
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.optics.sources import Source
-from uptheramp.simulate.ramps import clock, render
+from uptheramp.simulate.ramps import chain, clock, render
 from uptheramp.simulate.ramps.render import Constants
 from uptheramp.simulate.scene.limb_darkening import quadratic_of
 from uptheramp.simulate.scene.system import steady
@@ -49,6 +49,7 @@ class Truth:
     dark_e_per_s: Float[np.ndarray, "y x"]
     bias_dn: Float[np.ndarray, "y x"]
     read_noise_e: Float[np.ndarray, "y x"]
+    telegraph_e: Float[np.ndarray, "y x"]  # distance of the levels of pixels that jump, 0 elsewhere
     int_start_bjd_tdb: Float[np.ndarray, "integration"]  # - 2400000.5 d
     time_bjd_tdb: Float[np.ndarray, "integration"]  # mean time of the groups for a pixel read last
     light_curve_e_per_s: Float[np.ndarray, "integration order along"]  # mean rate over the reads
@@ -112,6 +113,7 @@ def of(
         dark_e_per_s=np.asarray(maps.dark_e_per_s),
         bias_dn=np.asarray(maps.bias_dn),
         read_noise_e=np.asarray(maps.read_noise_e),
+        telegraph_e=_telegraph(o, c),
         int_start_bjd_tdb=start,
         time_bjd_tdb=start + clock.group_mean_s(o).mean() / clock.DAY_S,
         light_curve_e_per_s=light_curve_e_per_s,
@@ -120,6 +122,13 @@ def of(
         large_hits=no_cosmic_rays() if large_hits is None else large_hits,
         facts=_facts(o),
     )
+
+
+def _telegraph(observation: Observation, constants: Constants) -> Float[np.ndarray, "y x"]:
+    image, pixels = np.zeros(observation.shape, np.float32), constants.own.get("telegraph")
+    if pixels is not None:
+        image[pixels.y, pixels.x] = pixels.amplitude_e
+    return image
 
 
 def catalogue(first: int, hits: Any) -> np.ndarray:
@@ -194,6 +203,7 @@ def _facts(o: Observation) -> dict[str, Any]:
         "antithetic": o.antithetic,
         "detector_seed": o.detector_seed,
         "effects": list(o.effects),
+        "settings": {name: asdict(o.settings_of(name)) for name in o.effects if chain.EFFECTS[name].settings},
         "compression": o.compression,
         "background_scale": o.background_scale,
         "target": o.target,

@@ -54,7 +54,7 @@ class Emi(Effect):
 
     def constants(self, observation, maps, rng) -> Tones:
         """Return the table's tones, delayed, and their turns by pixel."""
-        o, knobs, table = observation, observation.settings_of(self.name), observation.detector.emi
+        o, knobs, table = observation, observation.settings_of(self.name), self.table(observation.detector)
         r, s = o.readout, o.subarray
         axes = r.fast_axis, r.slow_axis, r.outputs
         offset = read_offset_s(o.shape, *axes, s.row_overhead_clocks, s.frame_time_s, o.interleaved)

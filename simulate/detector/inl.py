@@ -33,7 +33,7 @@ class Inl(Effect):
 
     def constants(self, observation, maps, rng) -> Sinusoid:
         """Return amplitude and period of the table."""
-        table, knobs = observation.detector.inl, observation.settings_of(self.name)
+        table, knobs = self.table(observation.detector), observation.settings_of(self.name)
         return Sinusoid(np.float32(table.amplitude_dn * knobs.amplitude), np.float32(table.period_dn))
 
     def mean(self, state: Frames, refs, params) -> Frames:

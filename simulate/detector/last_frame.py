@@ -14,7 +14,7 @@ class LastFrame(Effect):
 
     def constants(self, observation, maps, rng):
         """Return the offset of each row, DN."""
-        return by_parity(observation, observation.detector.last_frame.offset_dn)
+        return by_parity(observation, self.table(observation.detector).offset_dn)
 
     def mean(self, state: Frames, refs, params) -> Frames:
         """Add the offset to the last read, DN."""

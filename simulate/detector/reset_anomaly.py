@@ -31,7 +31,7 @@ class ResetAnomaly(Effect):
 
     def constants(self, observation, maps, rng) -> Anomaly:
         """Return the table's sizes and each pixel's factor (0 in reference pixels)."""
-        table = observation.detector.reset_anomaly
+        table = self.table(observation.detector)
         factor = (1 + table.pixel_scatter * rng.standard_normal(observation.shape)) * maps.light
         values = (table.first_dn, table.later_dn), factor, table.decay_reads
         return Anomaly(*(np.asarray(v, np.float32) for v in values))

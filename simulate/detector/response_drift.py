@@ -51,7 +51,7 @@ class ResponseDrift(Effect):
 
     def constants(self, observation, maps, rng) -> Drift:
         """Return the table's law with the amplitude scaled."""
-        table, knobs = observation.detector.response_drift, observation.settings_of(self.name)
+        table, knobs = self.table(observation.detector), observation.settings_of(self.name)
         amplitude = np.asarray(table.amplitude) * knobs.amplitude
         values = amplitude, table.decay, table.valid_dn_per_s, knobs.elapsed_s
         return Drift(*(np.asarray(v, np.float32) for v in values))

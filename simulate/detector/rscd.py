@@ -46,7 +46,7 @@ class Rscd(Effect):
 
     def constants(self, observation, maps, rng) -> Decay:
         """Return the table's constants, by row."""
-        table = observation.detector.rscd
+        table = self.table(observation.detector)
         scale = by_parity(observation, table.scale) * maps.light
         law = table.power, table.turnover_dn, table.crossover_dn, table.decay_reads
         gap_reads = observation.pattern.reset_frames + 1

@@ -44,11 +44,12 @@ class Telegraph(Effect):
 
     def constants(self, observation, maps, rng) -> Pixels:
         """Choose the pixels, the same number for every sensor, and what each does."""
-        table, knobs = observation.detector.telegraph, observation.settings_of(self.name)
+        table, knobs = self.table(observation.detector), observation.settings_of(self.name)
         height, width = observation.shape
         number = rng.permutation(height * width)[: round(table.fraction * knobs.fraction * height * width)]
         amplitude = np.exp(table.amplitude_scatter * rng.standard_normal(number.size))
-        dwell_s = np.exp(rng.uniform(*np.log(table.dwell_s), (2, number.size)))
+        shortest, longest = np.log(table.dwell_s)
+        dwell_s = np.exp(rng.uniform(shortest, longest, (2, number.size)))
         values = table.amplitude_e * knobs.amplitude * amplitude, dwell_s[0] / dwell_s.sum(0), (1 / dwell_s).sum(0)
         y, x = np.divmod(number.astype(np.int32), np.int32(width))
         return Pixels(y, x, *(np.asarray(v, np.float32) for v in values))

@@ -186,14 +186,15 @@ def _mask(constants: Constants) -> np.ndarray:
 
 def interference(observation: Observation, constants: Constants, rng: np.random.Generator | None) -> Emicorr:
     """Waveforms by phase, DN; the programme's carry the read noise of its darks folded into bins."""
-    o, s = observation, observation.subarray
-    maps = constants.maps
+    o, s, maps = observation, observation.subarray, constants.maps
+    table = o.detector.emi
+    assert table is not None
     folded = programme.DARKS * o.ngroups * maps.gain.size / WAVE_BINS
     sigma = 0.0 if rng is None else float(np.mean(maps.read_noise_e / maps.gain)) / np.sqrt(folded)
     noise = np.random.default_rng(0) if rng is None else rng
     waves = tuple(
         Wave(np.float64(1 / (frequency * CLOCK_S)), wave + sigma * noise.standard_normal(WAVE_BINS))
-        for frequency, wave in emi.waveforms(o.detector.emi, WAVE_BINS).items()
+        for frequency, wave in emi.waveforms(table, WAVE_BINS).items()
     )
     row_clocks = s.size[0] // s.outputs + s.row_overhead_clocks
     return Emicorr(waves, row_clocks, o.pattern.reset_frames * round(s.frame_time_s / CLOCK_S), 1)

@@ -12,6 +12,7 @@ from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io.exposure import Exposure, Segment
 from uptheramp.calibrate.io.times import DAY_S
 from uptheramp.calibrate.reduce import mean_used_s
+from uptheramp.calibrate.references.carried import Carried
 from uptheramp.calibrate.references.linearity import Linearity
 from uptheramp.calibrate.series import bin_channels, timing
 from uptheramp.calibrate.settings import recipe
@@ -31,7 +32,7 @@ MODES = {
     "nirspec_prism": {},
     "nircam_f322w2": {"ngroups": 5},
     "nircam_f322w2 averaged": {"ngroups": 3, "pattern": "BRIGHT2"},
-    # what the integration before leaves behind is taken out by no step here: it moves depths by a few ppm
+    # no default step takes out what the integration before leaves behind: it moves depths by a few ppm
     "miri_lrs": {"ngroups": 12, "effects_off": ("rscd",)},
 }
 
@@ -55,7 +56,8 @@ def recovered(name, nonlinearity):
     meta = observation.meta
     instrument, mode, subarray = lookup.match(meta)
     chosen = recipe("recommended", instrument.step_family, meta.exp_type)
-    library = references.make(observation, constants, "oracle")
+    made = references.make(observation, constants, "oracle")
+    library = {name: one for name, one in made.items() if not isinstance(one, Carried)}  # what our steps read
     if not nonlinearity:
         library["linearity"] = Linearity.neutral(meta)
     library = double(library)

@@ -57,6 +57,10 @@ def test_the_truth_comes_back(written, everything_on):
     assert found.cosmic_rays["electrons"].sum() == pytest.approx(hits.sum())
     assert found.facts["seed"] == observation.seed
     assert found.facts["compression"] == 500.0
+    assert found.facts["settings"]["one_over_f"] == {"amplitude": 1.0}
+    jumping = constants.own["telegraph"]
+    assert (found.telegraph_e[jumping.y, jumping.x] == jumping.amplitude_e).all()
+    assert (found.telegraph_e > 0).sum() == jumping.y.size > 0
     spectrum = constants.spectra[0]
     k2 = found.depth_flux_e_per_s[0, 200] / found.flux_e_per_s[0, 200]
     assert k2 == pytest.approx(np.interp(spectrum.along_um[200], (0.5, 3, 5), (0.14, 0.15, 0.145)) ** 2, rel=1e-3)
