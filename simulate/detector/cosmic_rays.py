@@ -21,6 +21,7 @@ from scipy.stats import norm
 
 from uptheramp.calibrate.instruments.core import CosmicRays as Table
 from uptheramp.simulate.detector.poisson import poisson
+from uptheramp.simulate.detector.power_law import PowerLaw
 from uptheramp.simulate.effect import Effect
 from uptheramp.simulate.state import Charge
 
@@ -46,9 +47,7 @@ class HitParams(eqx.Module):
     """Laws of number, length, ion and loss; `most` and `steps` (static) bound the hits and the steps along them."""
 
     hits_per_integration: Float[Array, ""]
-    shortest_px: Float[Array, ""]
-    longest_ratio: Float[Array, ""]  # share of an endless law beyond the longest track
-    exponent: Float[Array, ""]  # of the cumulative law, power - 1
+    length_px: PowerLaw
     ion: Float[Array, "ion"]  # cumulative shares
     square_of_z: Float[Array, "ion"]
     moyal: Float[Array, "2"]  # location and scale of the protons, e- per pixel of track
@@ -82,10 +81,9 @@ def hit_params(table: Table, pixel_um: float, shape: tuple[int, int, int], frame
     frames, height, width = shape
     area_cm2 = (height + 2 * MARGIN_PX) * (width + 2 * MARGIN_PX) * (pixel_um * 1e-4) ** 2
     mean = table.rate_per_cm2_s * area_cm2 * frames * frame_time_s
-    shortest, longest = np.array(table.track_um) / pixel_um
-    exponent = table.track_power - 1
-    ratio = (longest / shortest) ** -exponent
-    lengths = np.asarray(length(QUANTILES, shortest, ratio, exponent))
+    shortest, longest = (length / pixel_um for length in table.track_um)
+    law = PowerLaw.between((shortest, longest), table.track_power)
+    lengths = np.asarray(law(QUANTILES))
     share = np.array(table.ion_share) / np.sum(table.ion_share)
     squares = np.array(table.ion_charge) ** 2
     location, scale = table.moyal_ev_per_um
@@ -93,17 +91,16 @@ def hit_params(table: Table, pixel_um: float, shape: tuple[int, int, int], frame
     # energy of the mean ion on the mean track, were the Moyal law in e- per pixel
     per_ev = table.mean_energy_ev / (losses.mean() * lengths.mean() * share @ squares) / table.ev_per_electron
     steps = np.asarray(steps_along(lengths), float)
-    values = mean, shortest, ratio, exponent, np.cumsum(share), squares, np.array([location, scale]) * per_ev
     return HitParams(
-        *(np.asarray(v, np.float32) for v in (*values, table.diffusion_px)),
+        hits_per_integration=np.float32(mean),
+        length_px=law,
+        ion=np.cumsum(share).astype(np.float32),
+        square_of_z=squares.astype(np.float32),
+        moyal=np.asarray([location * per_ev, scale * per_ev], np.float32),
+        diffusion_px=np.float32(table.diffusion_px),
         most=int(np.ceil(mean + BOUND_SIGMA * (np.sqrt(mean) + 1))),
         steps=int(np.ceil(mean * steps.mean() + BOUND_SIGMA * np.sqrt(mean * (steps**2).mean()) + steps.max())),
     )
-
-
-def length(u: Array, shortest: Array, ratio: Array, exponent: Array) -> Float[Array, "*hit"]:
-    """Length of a track at the quantile u of the law l^-(exponent + 1), cut where a share `ratio` would be longer."""
-    return shortest * (1 - u * (1 - ratio)) ** (-1 / exponent)
 
 
 def moyal(normal: Array) -> Float[Array, "*hit"]:
@@ -134,7 +131,7 @@ def struck(key: Key[Array, ""], params: HitParams, shape: tuple[int, int, int]) 
     number_key, place_key, loss_key = jax.random.split(key, 3)
     number = poisson(number_key, params.hits_per_integration)
     u = jax.random.uniform(place_key, (6, params.most), jnp.float32)
-    run = length(u[0], params.shortest_px, params.longest_ratio, params.exponent)
+    run = params.length_px(u[0])
     square = jnp.asarray(params.square_of_z)[jnp.searchsorted(params.ion, u[1]).clip(max=len(params.ion) - 1)]
     loss = params.moyal[0] + params.moyal[1] * moyal(jax.random.normal(loss_key, u[0].shape, jnp.float32))
     return Hits(

@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from uptheramp.calibrate.instruments.core import LargeHits as Table
-from uptheramp.simulate.detector.cosmic_rays import BOUND_SIGMA, Deposits, length
+from uptheramp.simulate.detector.cosmic_rays import BOUND_SIGMA, Deposits
 from uptheramp.simulate.detector.poisson import poisson
+from uptheramp.simulate.detector.power_law import PowerLaw
 from uptheramp.simulate.effect import Effect
 from uptheramp.simulate.state import Charge
 
@@ -39,9 +40,7 @@ class LargeHitParams(eqx.Module):
     """Laws of number, size and charge; `most` bounds the events of an integration, `reach` their size (px)."""
 
     per_integration: Float[Array, ""]
-    smallest_px: Float[Array, ""]
-    largest_ratio: Float[Array, ""]
-    exponent: Float[Array, ""]
+    radius_px: PowerLaw
     core_e: Float[Array, ""]
     halo_e: Float[Array, ""]
     halo_px: Float[Array, ""]
@@ -68,16 +67,12 @@ def large_hit_params(
 ) -> LargeHitParams:
     """Return the laws for integrations of shape (frame, y, x): events = time / interval * share of the detector."""
     frames, height, width = shape
-    smallest, largest = table.radius_px
-    reach = int(np.ceil(largest + HALO_LENGTHS * table.halo_px))
+    reach = int(np.ceil(table.radius_px[1] + HALO_LENGTHS * table.halo_px))
     share = (height + 2 * reach) * (width + 2 * reach) / detector_pixels
     mean = scale * frames * frame_time_s / table.interval_s * share
-    exponent = table.radius_power - 1
     return LargeHitParams(
         per_integration=np.float32(mean),
-        smallest_px=np.float32(smallest),
-        largest_ratio=np.float32((largest / smallest) ** -exponent),
-        exponent=np.float32(exponent),
+        radius_px=PowerLaw.between(table.radius_px, table.radius_power),
         core_e=np.float32(table.core_e),
         halo_e=np.float32(table.halo_e),
         halo_px=np.float32(table.halo_px),
@@ -100,7 +95,7 @@ def events(key: Key[Array, ""], params: LargeHitParams, shape: tuple[int, int, i
         frame=jnp.minimum((u[0] * frames).astype(jnp.int32), frames - 1),
         y=u[1] * (height + 2 * params.reach) - params.reach - 0.5,
         x=u[2] * (width + 2 * params.reach) - params.reach - 0.5,
-        radius_px=length(u[3], params.smallest_px, params.largest_ratio, params.exponent),
+        radius_px=params.radius_px(u[3]),
     )
 
 

@@ -60,7 +60,7 @@ def recovered(name, nonlinearity):
     library = {name: one for name, one in made.items() if not isinstance(one, Carried)}  # what our steps read
     if not nonlinearity:
         library["linearity"] = Linearity.neutral(meta)
-    library = double(library)
+    library = double({name: reference for name, reference in library.items() if not isinstance(reference, Carried)})
     times = clock.int_times(observation)
     exposure = Exposure((Segment(Path("memory_uncal.fits"), meta, "uncal", times),), instrument, mode, subarray)
     render = mean_rendering(observation, constants, nonlinearity)
