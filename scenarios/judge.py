@@ -65,7 +65,7 @@ def true_channels(reduced: Reduced, observation: Observation, truth: Truth) -> T
     good = ~reduced.lost
     star = truth.star_e_per_s * good
     across = 0 if axis == 1 else 1
-    seen = (shares * star / truth.gain).sum(across) * _calibration(reduced)  # what flat-fielded spectra hold
+    seen = (shares * star).sum(across) * _calibration(reduced)  # the flat takes the gains out of the spectra
     flux, lost = truth.flux_e_per_s[0], truth.depth_flux_e_per_s[0]
     depth_of = np.where(flux > 0, lost, 0) / np.where(flux > 0, flux, 1)
     everything = [np.arange(len(seen))]

@@ -67,9 +67,16 @@ def averaged_bias(constants: Constants, rng: np.random.Generator | None) -> Floa
 
 
 def averaged_flat(constants: Constants, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the flat field and its standard error (photon noise of FLATS exposures)."""
-    flat = np.asarray(constants.maps.flat, float)
-    if rng is None:
-        return flat, np.zeros_like(flat)
-    error = np.sqrt(flat / (FLATS * FLAT_FILL * float(constants.maps.well_e)))
-    return flat + rng.standard_normal(flat.shape) * error, error
+    """Return the flat field and its standard error (photon noise of FLATS exposures).
+
+    It is measured in DN, so it holds the gains of the outputs over their mean as well as the response.
+    """
+    gain = np.asarray(constants.maps.gain, float)
+    response = np.asarray(constants.maps.flat, float)
+    if rng is not None:
+        error = np.sqrt(response / (FLATS * FLAT_FILL * float(constants.maps.well_e)))
+        response = response + rng.standard_normal(response.shape) * error
+    else:
+        error = np.zeros_like(response)
+    in_dn = gain.mean() / gain
+    return response * in_dn, error * in_dn
