@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from uptheramp.calibrate.kernels.readout import oriented
 from uptheramp.simulate.effect import Effect
@@ -29,7 +29,7 @@ class Glow(Effect):
     default = False
     settings = GlowSettings
 
-    def constants(self, observation, maps, rng) -> Float[Array, "y x"]:
+    def constants(self, observation, maps, rng) -> Float[np.ndarray, "y x"]:
         """Return the electrons of a read."""
         knobs, readout = observation.settings_of(self.name), observation.readout
         image = np.zeros(observation.shape, np.float32)

@@ -61,7 +61,7 @@ def recovered(name, nonlinearity):
     library = {name: r for name, r in references.make(observation, constants, "oracle").items() if name in taken}
     if not nonlinearity:
         library["linearity"] = Linearity.neutral(meta)
-    library = double({name: reference for name, reference in library.items() if not isinstance(reference, Carried)})
+    library = double(library)
     times = clock.int_times(observation)
     exposure = Exposure((Segment(Path("memory_uncal.fits"), meta, "uncal", times),), instrument, mode, subarray)
     render = mean_rendering(observation, constants, nonlinearity)
