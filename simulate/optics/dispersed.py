@@ -1,5 +1,8 @@
 """One diffraction order of a star on the detector: light by wavelength, then by pixel."""
 
+import functools
+import operator
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -82,8 +85,8 @@ class Spectrum(eqx.Module):
         spread = narrow[:, :, None, :] if self.dispersion_axis == 1 else narrow[:, :, :, None]
         if self.lean_px is not None:
             spread = leaning(spread, self.lean_px, self.dispersion_axis)
-        parts = [p * s for p, s in zip(self.profiles.coefficients, spread, strict=True)]
-        return sum(parts[1:], start=parts[0]), elements.mean(0)
+        parts = (p * s for p, s in zip(self.profiles.coefficients, spread, strict=True))
+        return functools.reduce(operator.add, parts), elements.mean(0)
 
 
 def leaning(spread: Float[Array, "..."], lean_px: Float[Array, "y x"], axis: int) -> Float[Array, "... y x"]:

@@ -8,6 +8,8 @@ On [-reach, reach] it is the sum of coefficient images times Chebyshev polynomia
 of which only terms above TOLERANCE are kept: one where nothing moves, half a dozen for the jitter of JWST.
 """
 
+import functools
+import operator
 from collections.abc import Callable
 from itertools import product
 
@@ -31,8 +33,7 @@ class Expansion(eqx.Module):
     def at_rest(self) -> Float[Array, "..."]:
         """Give the value at zero on every axis: T_k(0) is 0, 1 or -1."""
         zero = [float(np.prod([np.cos(np.pi / 2 * k).round() for k in degrees])) for degrees in self.degrees]
-        parts = [z * c for z, c in zip(zero, self.coefficients, strict=True) if z]
-        return sum(parts[1:], start=parts[0])
+        return functools.reduce(operator.add, (z * c for z, c in zip(zero, self.coefficients, strict=True) if z))
 
     def single(self) -> "Expansion":
         """Return it with coefficients in single precision."""

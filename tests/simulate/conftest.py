@@ -2,6 +2,7 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,6 +60,22 @@ def everything_on(small):
     constants = render.build(observation)
     data, memory, truth = render.draw_chunk(observation, constants, 0, observation.nints)
     return observation, constants, data, memory, truth
+
+
+@pytest.fixture(scope="session")
+def slopes():
+    """Return a function that gives the slope of `total` along a direction at a place of a tree, twice.
+
+    By the gradient, and by the central difference of a relative `step`.
+    """
+
+    def compare(total, tree, gradient, place, step):
+        value = np.asarray(place(tree), float)
+        direction = np.random.default_rng(1).standard_normal(value.shape) * np.abs(value)
+        ahead, behind = (float(total(eqx.tree_at(place, tree, value + s * step * direction))) for s in (1, -1))
+        return float(np.sum(np.asarray(place(gradient)) * direction)), (ahead - behind) / (2 * step)
+
+    return compare
 
 
 class Bench:
