@@ -126,8 +126,9 @@ class Observation:
         """The other planets, with period and distance in time from the first one's event divided likewise."""
         assert self.planet.t0_bjd_tdb is not None
         first, factor = self.planet.t0_bjd_tdb, self.compression
-        others = (replace(p, t0_bjd_tdb=first if p.t0_bjd_tdb is None else p.t0_bjd_tdb) for p in self.companions)
-        return tuple(replace(p.compressed(factor), t0_bjd_tdb=first + (p.t0_bjd_tdb - first) / factor) for p in others)
+        later = (0.0 if p.t0_bjd_tdb is None else p.t0_bjd_tdb - first for p in self.companions)
+        pairs = zip(self.companions, later, strict=True)
+        return tuple(replace(p.compressed(factor), t0_bjd_tdb=first + after / factor) for p, after in pairs)
 
     def int_start(self) -> np.ndarray:
         """BJD_TDB - 2400000.5 d of the start of each integration."""

@@ -78,4 +78,5 @@ def _intensity(law: LimbDarkening, knots: Float[np.ndarray, "knot"]) -> Float[np
     mu = MU[:, None]
     if law.law == "power2":
         return 1 - c[0] * (1 - mu ** c[1])
-    return 1 - sum(c[n] * (1 - mu ** ((n + 1) / 2)) for n in range(4))
+    terms = np.stack([c[n] * (1 - mu ** ((n + 1) / 2)) for n in range(4)])
+    return 1 - terms.sum(0)
