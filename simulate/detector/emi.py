@@ -26,6 +26,10 @@ class EmiSettings:
     amplitude: float = 1.0
     delay_s: float = 0.0
 
+    def __post_init__(self):
+        if self.amplitude < 0:
+            raise ValueError("amplitude must not be negative")
+
 
 class Tones(eqx.Module):
     """The tones, and cosine and sine of the turns each makes between the start of a frame and a pixel's reading."""

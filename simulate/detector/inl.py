@@ -17,6 +17,10 @@ class InlSettings:
 
     amplitude: float = 1.0
 
+    def __post_init__(self):
+        if self.amplitude < 0:
+            raise ValueError("amplitude must not be negative")
+
 
 class Sinusoid(eqx.Module):
     """Amplitude and period, DN."""

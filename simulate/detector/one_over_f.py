@@ -31,6 +31,10 @@ class OneOverFSettings:
 
     amplitude: float = 1.0
 
+    def __post_init__(self):
+        if self.amplitude < 0:
+            raise ValueError("amplitude must not be negative")
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -24,6 +24,10 @@ class ResponseDriftSettings:
     amplitude: float = 1.0
     elapsed_s: float = 0.0
 
+    def __post_init__(self):
+        if min(self.amplitude, self.elapsed_s) < 0:
+            raise ValueError("amplitude and elapsed_s must not be negative")
+
 
 class Drift(eqx.Module):
     """Coefficients of the law."""

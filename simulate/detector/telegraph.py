@@ -24,6 +24,10 @@ class TelegraphSettings:
     fraction: float = 1.0
     amplitude: float = 1.0
 
+    def __post_init__(self):
+        if min(self.fraction, self.amplitude) < 0:
+            raise ValueError("fraction and amplitude must not be negative")
+
 
 class Pixels(eqx.Module):
     """The pixels that jump: where, by how much, share of the time in the upper level, decay of correlations (1/s)."""

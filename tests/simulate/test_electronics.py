@@ -244,3 +244,9 @@ def test_gradients_are_finite_without_light(gradient):
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(slope) if leaf.dtype != jax.dtypes.float0]
     assert len(leaves) > 15
     assert all(np.isfinite(leaf).all() for leaf in leaves)
+
+
+@pytest.mark.parametrize("name", ["telegraph", "one_over_f", "inl", "emi", "response_drift"])
+def test_negative_amplitudes_are_refused(name):
+    with pytest.raises(ValueError, match="amplitude must not be negative|amplitude and|and amplitude"):
+        chain.EFFECTS[name].settings(amplitude=-1.0)
