@@ -3,8 +3,14 @@
 import numpy as np
 
 from uptheramp.calibrate.references.carried import Carried
+from uptheramp.calibrate.references.photom import ARCSEC2_PER_SR
 from uptheramp.simulate.observation import Observation
+from uptheramp.simulate.optics.imaged import PointSource
 from uptheramp.simulate.ramps.geometry import reference_px
+from uptheramp.simulate.scene import star
+
+# exposure type -> model of the table, and the column beside `filter` that picks its row, by the field of the exposure
+PHOTOM = {"NRC_TSIMAGE": ("NrcImgPhotomModel", "pupil", "S12"), "MIR_IMAGE": ("MirImgPhotomModel", "subarray", "S17")}
 
 
 def distortion(observation: Observation) -> Carried:
@@ -26,3 +32,25 @@ def filteroffset(observation: Observation) -> Carried:
     if observation.mode.pupil:
         row["pupil"] = observation.mode.pupil
     return Carried("FilteroffsetModel", {}, {"filters": [row]})
+
+
+def photom(observation: Observation, source: PointSource, gain_e_per_dn: float) -> Carried:
+    """MJy/sr per DN/s: flux of the star in the band over the count rate of its whole image and the area of a pixel.
+
+    The flux of a band is that of a flat spectrum with as many photons: int f(lambda) T dlambda / lambda over
+    int T dlambda / lambda, T the throughput.
+    """
+    o = observation
+    assert o.mode.image is not None
+    lam = np.asarray(source.wavelength_um)
+    weight = np.interp(lam, o.mode.image.throughput.x, o.mode.image.throughput.y) * np.gradient(lam) / lam
+    flux_mjy = np.sum(star.flux_jy(o.star, lam) * weight) / weight.sum() * 1e-6
+    rate = float(np.sum(source.response(source.photons))) / gain_e_per_dn
+    scale_x, scale_y = o.detector.pixel_scale_arcsec
+    area_sr = scale_x * scale_y / ARCSEC2_PER_SR
+    model, key, kind = PHOTOM[o.mode.exp_type]
+    row = (o.mode.filter, getattr(o.meta, key), flux_mjy / rate / area_sr, 0.0)
+    columns = [("filter", "S12"), (key, kind), ("photmjsr", "f4"), ("uncertainty", "f4")]
+    pixel = {"pixelarea_steradians": area_sr, "pixelarea_arcsecsq": scale_x * scale_y}
+    attributes = {f"meta.photometry.{name}": value for name, value in pixel.items()}
+    return Carried(model, {"phot_table": np.array([row], dtype=columns)}, attributes, "fits")

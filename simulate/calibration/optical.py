@@ -54,15 +54,13 @@ def extract1d(observation: Observation) -> Extract1d:
     return Extract1d(shifted(-half), shifted(half), background, axis)
 
 
-def photom(observation: Observation, constants: Constants) -> Photom | Carried | None:
+def photom(observation: Observation, constants: Constants) -> Photom | Carried:
     """Return flux over count rate of the star itself.
 
     One row for spectra of one order; a table of all orders for SOSS, whose spectra the official pipeline calibrates
-    after the extraction; None where the star is imaged.
+    after the extraction.
     """
     o = observation
-    if o.mode.image is not None:
-        return None
     pairs = list(zip(o.mode.orders, constants.spectra, strict=True))
     table = photom_format.TABLES.get(o.mode.exp_type)
     if table is None:

@@ -27,7 +27,16 @@ from uptheramp.calibrate.references.reset import Reset
 from uptheramp.calibrate.references.rscd import Rscd
 from uptheramp.calibrate.references.saturation import Saturation
 from uptheramp.calibrate.references.superbias import Superbias
-from uptheramp.simulate.calibration import flats, linearity, official, optical, programme, soss_extraction, wrong
+from uptheramp.simulate.calibration import (
+    flats,
+    imager,
+    linearity,
+    official,
+    optical,
+    programme,
+    soss_extraction,
+    wrong,
+)
 from uptheramp.simulate.calibration.solution import believed
 from uptheramp.simulate.detector import emi, ipc
 from uptheramp.simulate.detector.adc import CEILING_DN
@@ -107,9 +116,9 @@ def _optics(
     library: dict[str, Any] = official.make(known)
     if observation.mode.orders:
         library |= {"wavemap": optical.wavemap(known), "extract1d": optical.extract1d(known)}
-    photom = optical.photom(known, constants)
-    if photom is not None:
-        library["photom"] = photom
+        library["photom"] = optical.photom(known, constants)
+    else:
+        library["photom"] = imager.photom(known, constants.spectra[0], float(np.mean(constants.maps.gain)))
     if "fflat" in library:
         library["dflat"] = flats.detector(observation, flat)
     if "pastasoss" in library:
