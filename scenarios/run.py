@@ -53,6 +53,7 @@ def simulate_mode(
         folder,
         constants=constants,
         integrations_per_segment=block.integrations_per_segment or None,
+        truth_integrations=block.truth_integrations,
         progress=lambda done, total: progress("simulate", done, total),
     )
     references.write(observation, constants, folder, grades=grades)

@@ -59,6 +59,7 @@ class ModeBlock:
     alignment: Alignment = Alignment()  # pupil wheel and tilt
     field_star: tuple[FieldStar, ...] = ()  # other stars on the detector
     integrations_per_segment: int = 0
+    truth_integrations: int = 0  # of which the ramps are kept layer by layer in truth/ramps.npz
 
 
 @dataclass(frozen=True)

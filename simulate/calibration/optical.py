@@ -18,6 +18,7 @@ HALF_WIDTH_FWHM = 1.75  # of the widest part of the trace: the box holds all but
 GAP_PX = 1.0  # between box and background window
 NARROWEST_PX = 1.0  # background windows that are narrower are left out
 TRACE_DEGREE = 3
+SOSS_WIDTH_PX = 40.0  # of the box of the official extraction of SOSS
 FAINTEST = 1e-3  # of the brightest element: below, no flux calibration is measured
 
 
@@ -58,13 +59,13 @@ def photom(observation: Observation, constants: Constants) -> Photom | Carried:
     """Return flux over count rate of the star itself.
 
     One row for spectra of one order; a table of all orders for SOSS, whose spectra the official pipeline calibrates
-    after the extraction.
+    after the extraction, with the light that its box holds.
     """
     o = observation
     pairs = list(zip(o.mode.orders, constants.spectra, strict=True))
     table = photom_format.TABLES.get(o.mode.exp_type)
     if table is None:
-        return _all_orders(o, [(order, *_response(o, order, s, constants)) for order, s in pairs])
+        return _all_orders(o, [(order, *_response(o, order, s, constants, in_box=True)) for order, s in pairs])
     lam, response = _response(o, *pairs[0], constants)
     unit = photom_format.UNITS[table.factor]
     if unit.endswith("/sr"):
@@ -88,10 +89,21 @@ def pixel_sr(observation: Observation) -> float:
     return scale[0] * scale[1] / photom_format.ARCSEC2_PER_SR
 
 
-def _response(o: Observation, order: Order, spectrum: Spectrum, constants: Constants) -> tuple[np.ndarray, np.ndarray]:
+def _within_box(order: Order, spectrum: Spectrum, position: np.ndarray) -> np.ndarray:
+    """Share of each element's light in the box of SOSS_WIDTH_PX around the trace, edge pixels by their part."""
+    profile = np.asarray(spectrum.profile, float)
+    distance = np.abs(np.arange(len(profile))[:, None] - np.interp(position, order.trace_px.x, order.trace_px.y))
+    return np.sum(profile * np.clip(SOSS_WIDTH_PX / 2 + 0.5 - distance, 0, 1), axis=0)
+
+
+def _response(
+    o: Observation, order: Order, spectrum: Spectrum, constants: Constants, *, in_box: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Wavelength (um, ascending) and MJy per DN/s of a dispersion element, where the star gives light enough."""
     rate = np.asarray(spectrum.response(spectrum.photons)) / float(np.mean(constants.maps.gain))
     position = np.arange(len(rate), dtype=float)
+    if in_box:
+        rate = rate * _within_box(order, spectrum, position)
     bright = np.flatnonzero(trace.covered(order, position) & (rate > FAINTEST * rate.max()))
     lam = trace.wavelength(order, position[bright])
     by_wavelength = np.argsort(lam)

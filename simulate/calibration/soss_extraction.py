@@ -1,13 +1,15 @@
-"""What the official extraction of SOSS takes its orders apart with: PASTASOSS, SPECPROFILE, SPECKERNEL.
+"""What the official extraction of SOSS takes its orders apart with: BKG, PASTASOSS, SPECPROFILE, SPECKERNEL.
 
-PASTASOSS holds the traces at the commanded position of the pupil wheel, wavelengths as polynomials of the column, and
-the throughputs; SPECPROFILE the profile of each order across the dispersion; SPECKERNEL the line spread, in pixels,
-oversampled. All come from the mode's own tables and from the simulator's own profiles.
+BKG holds the shape of the sky; PASTASOSS the traces, wavelengths as polynomials of the column, and the throughputs;
+SPECPROFILE the profile of each order across the dispersion; SPECKERNEL the line spread, in pixels, oversampled. The
+pupil wheel counts as where it was commanded: a turn of it is in the traces as they were measured. All come from the
+mode's own tables and from the simulator's own profiles.
 """
 
 import numpy as np
 from scipy.ndimage import shift
 
+from uptheramp.calibrate.instruments.core import Order
 from uptheramp.calibrate.references.carried import Carried
 from uptheramp.simulate.calibration.dispersion import lit_px
 from uptheramp.simulate.observation import Observation
@@ -24,6 +26,17 @@ FIRST_ROW = 1792  # of SUBSTRIP256, in which traces are given
 SEPARATION_UM = [0.77, 0.95]  # where order 2 is taken apart from order 1; the official default
 KERNEL_HALF_PX, KERNEL_SAMPLES = 12, 10
 KERNEL_WAVELENGTHS = 95
+PROFILE_REACH_PX = 25.0  # from the trace; the official estimate takes all beyond 1e-4 of another order for spoilt
+SKY_S = 20_000.0  # of empty sky in the programme
+
+
+def background(observation: Observation, constants: Constants, rng: np.random.Generator | None) -> Carried:
+    """BKG: the sky as it is before the flat is divided out, DN/s, with the photon noise of SKY_S; scaled when used."""
+    sky = np.asarray(constants.background * np.where(constants.maps.flat > 0, constants.maps.flat, 1), float)
+    if rng is not None:
+        sky = sky + rng.standard_normal(sky.shape) * np.sqrt(sky / SKY_S)
+    data = (sky / np.asarray(constants.maps.gain)).astype(np.float32)
+    return Carried("SossBkgModel", {"data": data[None]}, ending="fits", window=True)
 
 
 def pastasoss(observation: Observation) -> Carried:
@@ -58,9 +71,12 @@ def pastasoss(observation: Observation) -> Carried:
 
 
 def specprofile(observation: Observation, truth: Observation, constants: Constants) -> Carried:
-    """Profiles across the dispersion, unit sum in a column, displaced as the believed traces are from the true ones."""
+    """Profiles across the dispersion, displaced as the believed traces are from the true ones.
+
+    They are cut at PROFILE_REACH_PX from the trace and have unit sum in a column: the wide wings are left out.
+    """
     pairs = zip(observation.mode.orders, truth.mode.orders, constants.spectra, strict=True)
-    profiles = [_displaced(np.asarray(s.profile, float), mine.trace_px.y, true.trace_px.y) for mine, true, s in pairs]
+    profiles = [_believed_profile(np.asarray(s.profile, float), mine, true) for mine, true, s in pairs]
     numbers = [order.number for order in observation.mode.orders]
 
     def single(number: int, image: np.ndarray) -> dict:
@@ -106,7 +122,9 @@ def _polynomial(x: np.ndarray, lam: np.ndarray) -> dict:
     return {"coefficients": coefficients.tolist(), "polynomial_degree": WAVELENGTH_DEGREE, "scale_extents": extents}
 
 
-def _displaced(profile: np.ndarray, mine: tuple[float, ...], true: tuple[float, ...]) -> np.ndarray:
-    moved = shift(profile, (float(np.mean(np.subtract(mine, true))), 0.0), order=1)
-    total = moved.sum(0)
-    return moved / np.where(total > 0, total, 1.0)
+def _believed_profile(profile: np.ndarray, mine: Order, true: Order) -> np.ndarray:
+    moved = shift(profile, (float(np.mean(np.subtract(mine.trace_px.y, true.trace_px.y))), 0.0), order=1)
+    centre = np.interp(np.arange(moved.shape[1]), mine.trace_px.x, mine.trace_px.y)
+    near = np.where(np.abs(np.arange(len(moved))[:, None] - centre) <= PROFILE_REACH_PX, moved, 0.0)
+    total = near.sum(0)
+    return near / np.where(total > 0, total, 1.0)

@@ -11,7 +11,7 @@ import numpy as np
 from uptheramp.calibrate.io.uncal import UncalWriter
 from uptheramp.simulate import truth
 from uptheramp.simulate.observation import Observation
-from uptheramp.simulate.ramps import clock, foresight
+from uptheramp.simulate.ramps import clock, foresight, layers
 from uptheramp.simulate.ramps.render import Constants, build, draw_chunk
 
 CHUNK_SAMPLES = 20_000_000  # of the groups rendered at once: bounds memory at a few hundred MB
@@ -24,12 +24,13 @@ def write(
     constants: Constants | None = None,
     integrations_per_segment: int | None = None,
     chunk: int | None = None,
+    truth_integrations: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Write `<root>-segNNN_uncal.fits` and `truth/`; return the paths of the segments.
 
     Warns first where saturation leaves little. `progress(done, nints)` is called after each chunk. The data depend
-    neither on the chunk nor on the segments.
+    neither on the chunk nor on the segments. The ramps of the first `truth_integrations` are kept layer by layer.
     """
     o, directory = observation, Path(directory)
     constants = build(o) if constants is None else constants
@@ -59,7 +60,10 @@ def write(
             for _, data in pieces:
                 file.append(data)
         paths.append(path)
-    truth.of(o, constants, *map(np.concatenate, (spectra, pointing, hits, large))).save(directory / "truth")
+    told = truth.of(o, constants, *map(np.concatenate, (spectra, pointing, hits, large)))
+    told.save(directory / "truth")
+    if truth_integrations:
+        layers.of(o, constants, min(truth_integrations, o.nints), told.cosmic_rays).save(directory / "truth")
     return paths
 
 

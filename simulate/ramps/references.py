@@ -42,6 +42,7 @@ from uptheramp.simulate.detector import emi, ipc
 from uptheramp.simulate.detector.adc import CEILING_DN
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import clock
+from uptheramp.simulate.ramps.layers import pixel_flags
 from uptheramp.simulate.ramps.render import Constants
 
 GRADES = ("oracle", "estimated", "wrong")
@@ -84,7 +85,7 @@ def make(
     if rng is not None:
         single = single * np.sqrt(rng.chisquare(programme.NOISE_PAIRS - 1, o.shape) / (programme.NOISE_PAIRS - 1))
     library = {
-        "mask": Mask(_mask(c)),
+        "mask": Mask(pixel_flags(c)),
         "saturation": Saturation(_f32(saturated), clean),
         "linearity": Linearity(_f32(linearity.with_pedestal(polynomial, bias) if mid_ir else polynomial), clean),
         "dark": Dark(_f32(dark[None]), clean, _f32(maps.dark_e_per_s)),
@@ -122,6 +123,7 @@ def _optics(
     if "fflat" in library:
         library["dflat"] = flats.detector(observation, flat)
     if "pastasoss" in library:
+        library["bkg"] = soss_extraction.background(observation, constants, rng)
         library["specprofile"] = soss_extraction.specprofile(known, observation, constants)
         library["speckernel"] = soss_extraction.speckernel(known, wrong.SPREAD if "speckernel" in err else 1.0)
     return library
@@ -183,14 +185,6 @@ def _linearity(
     last = ramp.signal[np.searchsorted(ramp.time, linearity.FITTED_FILL)] / maps.gain
     level = np.minimum(bias + np.nan_to_num(last, nan=CEILING_DN), CEILING_DN - ADC_MARGIN_DN)
     return polynomial, level
-
-
-def _mask(constants: Constants) -> np.ndarray:
-    maps = constants.maps
-    dq = np.where(maps.light > 0, 0, flags.REFERENCE_PIXEL)
-    dq = dq | np.where(maps.hot, flags.HOT | flags.DO_NOT_USE, 0)
-    dq = dq | np.where(maps.dead, flags.DEAD | flags.DO_NOT_USE, 0)
-    return dq.astype(np.uint32)
 
 
 def interference(observation: Observation, constants: Constants, rng: np.random.Generator | None) -> Emicorr:

@@ -87,7 +87,7 @@ def draw_chunk(
     if memory is None and first > 0:
         raise ValueError(f"the chunk at integration {first} needs the memory of the one before it")
     if memory is None:
-        memory = _initial(key, constants, constants.recipe.effects)
+        memory = initial(key, constants, constants.recipe.effects)
     data, memory, truth = _draw(constants, key, np.int64(first), memory, count)
     return np.asarray(data), memory, jax.tree.map(np.asarray, truth)
 
@@ -116,7 +116,7 @@ def mean_chunk(
     if memory is None and first > 0 and carried:
         raise ValueError(f"the chunk at integration {first} needs the memory of the one before it")
     if memory is None:
-        memory = _initial(np.asarray(jax.random.key_data(jax.random.key(0))), constants, carried)
+        memory = initial(np.asarray(jax.random.key_data(jax.random.key(0))), constants, carried)
     return mean_ramps(constants, np.int64(first), count, on, memory)
 
 
@@ -189,6 +189,7 @@ def _draw(constants: Constants, key_data: Array, first: Int[Array, ""], memory: 
 
 
 @eqx.filter_jit
-def _initial(key_data: Array, constants: Constants, on: tuple[str, ...]) -> Memory:
+def initial(key_data: Array, constants: Constants, on: tuple[str, ...]) -> Memory:
+    """State of the effects that are on before the first integration."""
     key: Key[Array, ""] = jax.random.wrap_key_data(key_data)
     return chain.start(key, constants.own, on)

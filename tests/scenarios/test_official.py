@@ -29,7 +29,7 @@ LIGHT_SOSS = {"extract_1d": {"soss_n_os": 1, "soss_rtol": 0.1, "soss_max_grid_si
 
 @dataclass(frozen=True)
 class Case:
-    """A test mode, and how far the official wavelengths may be from our table (pixels)."""
+    """A test mode; how far the official wavelengths (pixels) and flux (relative) may be from ours."""
 
     mode: str
     ngroups: int
@@ -37,9 +37,12 @@ class Case:
     k_mag: float
     subarray: str | None = None
     wavelength_px: float = 0.02
+    flux: float = 0.005
     steps: dict = field(default_factory=dict)
 
 
+# wide wings reach into what the official step takes for sky
+SOSS_FLUX = 0.05
 SOSS_STEPS = {"spec2": LIGHT_SOSS, "tso3": LIGHT_SOSS}
 SLOW = pytest.mark.slow
 CASES = [
@@ -52,8 +55,8 @@ CASES = [
     pytest.param(Case("nirspec_g395h_nrs1", 5, 2, 10.2), id="g395h_nrs1", marks=SLOW),
     pytest.param(Case("nirspec_g395h_nrs2", 5, 2, 10.2), id="g395h_nrs2", marks=SLOW),
     pytest.param(Case("nircam_f444w", 4, 2, 8.0, "SUBGRISM256"), id="f444w", marks=SLOW),
-    pytest.param(Case("niriss_soss", 4, 2, 8.0, "SUBSTRIP96", 0.2, SOSS_STEPS), id="soss96", marks=SLOW),
-    pytest.param(Case("niriss_soss", 4, 2, 9.0, None, 0.2, SOSS_STEPS), id="soss256", marks=SLOW),
+    pytest.param(Case("niriss_soss", 4, 2, 8.0, "SUBSTRIP96", 0.2, SOSS_FLUX, SOSS_STEPS), id="soss96", marks=SLOW),
+    pytest.param(Case("niriss_soss", 4, 2, 9.0, None, 0.2, SOSS_FLUX, SOSS_STEPS), id="soss256", marks=SLOW),
 ]
 
 
@@ -207,8 +210,10 @@ def test_products_hold_the_flux_of_the_star(run):
             order = table.header["SPORDER"] if len(tables) > 1 else 1
             low, high = mode.useful_range_um
             good = np.isfinite(flux) & (flux != 0) & (lam > low) & (lam < high)
-            ratio = flux[good] / star.flux_jy(run.observation.star, lam[good])
+            scale = 1e6 if table.columns["FLUX"].unit == "MJy" else 1.0
+            ratio = scale * flux[good] / star.flux_jy(run.observation.star, lam[good])
             scatter = 1.4826 * np.median(np.abs(ratio - np.median(ratio)))
             say(run, f"order {order}: flux / star {np.median(ratio):.4f}, scatter {scatter:.4f}, {good.sum()} elements")
             if order == 1:
-                assert np.median(ratio) == pytest.approx(1.0, abs=0.005 + 3 * 1.25 * scatter / np.sqrt(good.sum()))
+                noise = 3 * 1.25 * scatter / np.sqrt(good.sum())
+                assert np.median(ratio) == pytest.approx(1.0, abs=run.case.flux + noise)
