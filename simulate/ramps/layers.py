@@ -2,10 +2,10 @@
 
 Every random effect draws from a key of its own, `fold_in(key(seed), name of the effect)` and then the integration and
 the frame (`effect.key_of`), so leaving effects out changes no draw of those that stay. Any layer can therefore be drawn
-again from the observation alone:
+again from the observation alone (DN, of integrations first ... first + count - 1):
 
-    draw(observation, constants, ("read_noise",), first, count)        one noise layer (DN) of these integrations
-    draw(observation, constants, COLLECTED + ("poisson",), ...)        the Poisson-only ramp
+    noise(observation, constants, "read_noise", first, count)                  one noise layer
+    draw(observation, constants, (*COLLECTED, "poisson"), first, count)        the Poisson-only ramp
 
 `truth/ramps.npz` keeps some layers of the first integrations, where a knob asks for them.
 """
@@ -82,7 +82,7 @@ def of(observation: Observation, constants: Constants, count: int, cosmic_rays: 
         charge_e=np.asarray(mean * gain, np.float32),
         poisson_e=np.asarray(drawn * gain, np.float32),
         noiseless_dn=np.asarray(noiseless, np.float32),
-        groupdq=np.where(saturated, flags.SATURATED, 0).astype(np.uint8) | _jumps(o, count, cosmic_rays),
+        groupdq=np.where(saturated, flags.SATURATED, 0).astype(np.uint8) | jumps(o, count, cosmic_rays),
         pixeldq=pixel_flags(c),
     )
 
@@ -111,6 +111,14 @@ def draw(
     return np.asarray(data[first - begin :])
 
 
+def noise(
+    observation: Observation, constants: Constants, effect: str, first: int, count: int
+) -> Float[np.ndarray, "integration group y x"]:
+    """What one effect adds to the bare light (DN), as it was drawn."""
+    lit, bare = (draw(observation, constants, effects, first, count) for effects in ((effect,), ()))
+    return lit - bare
+
+
 @eqx.filter_jit
 def _drawn(
     constants: Constants,
@@ -130,7 +138,7 @@ def _drawn(
     return jax.lax.scan(one, memory, first + jnp.arange(count))[1]
 
 
-def _jumps(observation: Observation, count: int, hits: np.ndarray) -> UInt8[np.ndarray, "integration group y x"]:
+def jumps(observation: Observation, count: int, hits: np.ndarray) -> UInt8[np.ndarray, "integration group y x"]:
     """JUMP_DET in the first group that a hit raises, unless that is the first of the ramp."""
     o, readout = observation, observation.readout
     out = np.zeros((count, o.ngroups, *o.shape), np.uint8)

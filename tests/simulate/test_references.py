@@ -12,7 +12,9 @@ from uptheramp.calibrate.references import library
 from uptheramp.calibrate.references.emicorr import Emicorr
 from uptheramp.calibrate.stage1.emicorr import EmicorrParams, EmicorrRefs, emicorr
 from uptheramp.calibrate.state import Ramps
+from uptheramp.simulate.calibration import slit_spectrograph
 from uptheramp.simulate.observation import observe
+from uptheramp.simulate.optics import trace
 from uptheramp.simulate.ramps import references, render
 from uptheramp.simulate.scene.star import Star
 
@@ -203,3 +205,64 @@ def straight(data):
     groups = np.moveaxis(data, 1, 0)
     lines = np.polynomial.polynomial.polyfit(np.arange(len(groups)), groups.reshape(len(groups), -1), 1)
     return lines.reshape(2, *groups.shape[1:])
+
+
+def test_wrong_references_err_by_what_is_stated(made):
+    observation, constants, grades = made
+    right, off = grades["estimated"], grades["wrong"]
+    for name, field, factor in (("readnoise", "data", 1.2), ("saturation", "data", 1.05), ("dark", "data", 1.5)):
+        assert getattr(off[name], field) == pytest.approx(factor * getattr(right[name], field), rel=1e-6)
+    # both are medians over the wavelengths that are lit, and those differ a little
+    assert off["photom"].conversion == pytest.approx(1.05 * right["photom"].conversion, rel=0.01)
+    missing = (right["mask"].dq & flags.DO_NOT_USE) & ~off["mask"].dq
+    assert np.count_nonzero(missing) == -(-np.count_nonzero(right["mask"].dq & flags.DO_NOT_USE) // 2)
+    assert off["flat"].data - 1 == pytest.approx(1.2 * (right["flat"].data - 1), abs=1e-5)
+    assert off["extract1d"].lower[0] - right["extract1d"].lower[0] == pytest.approx(1.0, abs=1e-6)
+    axis = observation.mode.dispersion_axis
+    lam, moved = (np.moveaxis(grade["wavemap"].wavelength_um, axis % 2, 0)[:, 10] for grade in (right, off))
+    assert np.nanmedian((moved - lam) / np.gradient(lam)) == pytest.approx(
+        -0.5, abs=0.05
+    )  # the wavelength of a pixel now stands half a pixel on
+
+
+def test_only_the_types_asked_for_are_wrong(made):
+    observation, constants, grades = made
+    library_ = references.make(observation, constants, "wrong", only=("gain",))
+    assert (library_["gain"].data == grades["wrong"]["gain"].data).all()
+    for name in ("linearity", "readnoise", "wavemap", "flat", "mask"):
+        for mine, estimated in zip(*(vars(lib[name]).values() for lib in (library_, grades["estimated"])), strict=True):
+            assert np.array_equal(mine, estimated, equal_nan=np.issubdtype(np.asarray(mine).dtype, np.floating))
+
+
+def test_optical_models_say_the_tables_wavelengths(small):
+    """The grating equation, solved through the camera's own table, gives back each pixel's wavelength."""
+    for mode in ("nirspec_g395h_nrs2", "nirspec_prism"):
+        observation = small() if mode.endswith("prism") else observe_grating(mode, small)
+        camera = slit_spectrograph.camera(observation).content["model"]
+        fpa = slit_spectrograph.fpa(observation).content[f"{observation.detector.name.lower()}_model"]
+        disperser = slit_spectrograph.disperser(observation).content
+        x, y = np.add(observation.subarray.start, -1)
+        column = np.arange(observation.shape[1]) + x
+        row = np.full(column.shape, y + observation.shape[0] / 2)
+        sca = (2047 - column, 2047 - row) if observation.detector.name == "NRS2" else (column, row)
+        slope, across = camera(*fpa(*sca))
+        alpha = slope / np.sqrt(1 + slope**2 + across**2)
+        slit = slit_spectrograph.msa(observation).content["data"]["Q5"]["XC"][3] / 0.6
+        alpha_in = slit / np.hypot(1, slit)
+        if "groovedensity" in disperser:
+            lam = (alpha + alpha_in) / disperser["groovedensity"] * 1e6
+        else:
+            s, c = np.sin(np.radians(disperser["angle"])), np.cos(np.radians(disperser["angle"]))
+            index = np.hypot((alpha + alpha_in * (1 - 2 * s**2)) / (2 * s * c), alpha_in)
+            grid = np.linspace(7.9, 0.31, 20000)
+            lam = np.interp(index, slit_spectrograph.refractive_index(grid), grid)
+        order = observation.mode.orders[0]
+        lit = trace.covered(order, np.arange(observation.shape[1], dtype=float))
+        true = trace.wavelength(order, np.arange(observation.shape[1], dtype=float))
+        assert lam[lit] == pytest.approx(true[lit], rel=2e-6)
+
+
+def observe_grating(mode, small):
+    """Return a short exposure of another mode with the same star and planet."""
+    like = small()
+    return observe(mode, ngroups=3, nints=2, star=like.star, planet=like.planet)
