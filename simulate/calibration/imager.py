@@ -1,5 +1,7 @@
 """References of an image plane: DISTORTION, FILTEROFFSET, and the PHOTOM of imaging modes."""
 
+from typing import Any
+
 import numpy as np
 
 from uptheramp.calibrate.references.carried import Carried
@@ -13,6 +15,11 @@ from uptheramp.simulate.scene import star
 PHOTOM = {"NRC_TSIMAGE": ("NrcImgPhotomModel", "pupil", "S12"), "MIR_IMAGE": ("MirImgPhotomModel", "subarray", "S17")}
 
 
+def planar(along_x: Any, along_y: Any) -> Any:
+    """Join two astropy models into one of both coordinates."""
+    return along_x & along_y
+
+
 def distortion(observation: Observation) -> Carried:
     """Detector pixel (0-based, full frame) to V2, V3: plain scales about the reference point, see ramps/geometry.py."""
     import astropy.units as u
@@ -21,7 +28,7 @@ def distortion(observation: Observation) -> Carried:
     o = observation
     x, y = np.add(reference_px(o.mode), o.subarray.start) - 1
     scale_x, scale_y = o.detector.pixel_scale_arcsec
-    model = Shift(-x) & Shift(-y) | Scale(scale_x) & Scale(scale_y)
+    model = planar(Shift(-x), Shift(-y)) | planar(Scale(scale_x), Scale(scale_y))
     pupils = {"meta.instrument.p_pupil": f"{o.mode.pupil}|"} if o.mode.pupil else {}
     return Carried("DistortionModel", {"model": model, "input_units": u.pix, "output_units": u.arcsec}, pupils)
 

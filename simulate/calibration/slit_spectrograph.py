@@ -20,6 +20,7 @@ from jaxtyping import Float
 
 from uptheramp.calibrate.references.carried import Carried
 from uptheramp.calibrate.references.extract1d import SLITS
+from uptheramp.simulate.calibration.imager import planar
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.optics import trace
 from uptheramp.simulate.ramps.geometry import PRISM_K
@@ -76,7 +77,7 @@ def fpa(observation: Observation) -> Carried:
     from astropy.modeling.models import Scale, Shift
 
     x, y = _sca(observation, 0.0, _middle_row(observation))
-    model = Shift(-float(x)) & Shift(-float(y)) | Scale(PIXEL_M) & Scale(PIXEL_M)
+    model = planar(Shift(-float(x)), Shift(-float(y))) | planar(Scale(PIXEL_M), Scale(PIXEL_M))
     content = {"nrs1_model": model, "nrs2_model": model}
     return Carried("FPAModel", content, {"meta.input_units": u.pix, "meta.output_units": u.m})
 
@@ -94,8 +95,8 @@ def camera(observation: Observation) -> Carried:
     table = Tabular1D(points=(place[order],), lookup_table=slope[order], bounds_error=False, fill_value=None)
     back = np.argsort(slope)
     inverse = Tabular1D(points=(slope[back],), lookup_table=place[back], bounds_error=False, fill_value=None)
-    model = table & Scale(1 / CAMERA_M)
-    model.inverse = inverse & Scale(CAMERA_M)
+    model = planar(table, Scale(1 / CAMERA_M))
+    model.inverse = planar(inverse, Scale(CAMERA_M))
     units = {"meta.input_units": u.m, "meta.output_units": u.dimensionless_unscaled}
     return Carried("CameraModel", {"model": model}, units, inline=True)
 
@@ -105,7 +106,7 @@ def collimator(observation: Observation) -> Carried:
     import astropy.units as u
     from astropy.modeling.models import Scale
 
-    model = Scale(COLLIMATOR_M) & Scale(COLLIMATOR_M)
+    model = planar(Scale(COLLIMATOR_M), Scale(COLLIMATOR_M))
     units = {"meta.input_units": u.dimensionless_unscaled, "meta.output_units": u.m}
     return Carried("CollimatorModel", {"model": model}, units)
 
@@ -149,7 +150,7 @@ def ote(observation: Observation) -> Carried:
     scale = PIXEL_M / CAMERA_M * COLLIMATOR_M
     along, across = (arcsec / scale for arcsec in observation.detector.pixel_scale_arcsec)
     centre = np.tan(np.arcsin(_alpha_in(observation))) * COLLIMATOR_M
-    model = Shift(-float(centre)) & Shift(0.0) | Scale(along) & Scale(across)
+    model = planar(Shift(-float(centre)), Shift(0.0)) | planar(Scale(along), Scale(across))
     return Carried("OTEModel", {"model": model}, {"meta.input_units": u.m, "meta.output_units": u.arcsec})
 
 

@@ -124,7 +124,7 @@ def _polynomial(x: np.ndarray, lam: np.ndarray) -> dict:
 
 def _believed_profile(profile: np.ndarray, mine: Order, true: Order) -> np.ndarray:
     moved = shift(profile, (float(np.mean(np.subtract(mine.trace_px.y, true.trace_px.y))), 0.0), order=1)
-    centre = np.interp(np.arange(moved.shape[1]), mine.trace_px.x, mine.trace_px.y)
+    centre = np.interp(np.arange(moved.shape[-1]), mine.trace_px.x, mine.trace_px.y)
     near = np.where(np.abs(np.arange(len(moved))[:, None] - centre) <= PROFILE_REACH_PX, moved, 0.0)
     total = near.sum(0)
     return near / np.where(total > 0, total, 1.0)
