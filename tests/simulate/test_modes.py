@@ -46,13 +46,6 @@ def of(chosen, always=tuple(KINDS)):
     return [pytest.param(n, marks=() if n in always else pytest.mark.slow) for n in names]
 
 
-@pytest.fixture(autouse=True)
-def unhurried(request):
-    """Leave slow tests to those who ask for them."""
-    if request.node.get_closest_marker("slow") and "slow" not in request.config.option.markexpr:
-        pytest.skip("minutes for all modes; run with -m slow")
-
-
 def smallest(name, planet, **changes):
     """The mode in the smallest window that holds most orders, one integration of two groups."""
     instrument, mode = lookup.find_mode(name)

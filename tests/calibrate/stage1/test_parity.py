@@ -52,7 +52,6 @@ def harness(shared, tmp_path_factory):
 
 
 @pytest.mark.peer
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_rates_agree_with_the_official_pipeline(harness, mode):
     folder, call = harness
