@@ -11,6 +11,7 @@ import pytest
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.gradient import value_and_grad
 from uptheramp.calibrate.pipeline import run
+from uptheramp.calibrate.reduce import reftypes
 from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.stream import learned
@@ -47,8 +48,10 @@ def chain():
         readout=observation.readout,
     )
     chosen = recipe("recommended", "near_ir", meta.exp_type)
-    library = double(references.make(observation, constants, "estimated"))
     steps = chosen.stage1 + chosen.stage2
+    taken = reftypes(steps)
+    made = references.make(observation, constants, "estimated")
+    library = double({name: one for name, one in made.items() if name in taken})
     return steps, ramps, learned(steps, ramps, library, chosen.params), chosen.params
 
 

@@ -31,10 +31,11 @@ MODES = {
     "nirspec_prism": {},
     "nircam_f322w2": {"ngroups": 5},
     "nircam_f322w2 averaged": {"ngroups": 3, "pattern": "BRIGHT2"},
-    # no default step takes out what the integration before leaves behind: it moves depths by a few ppm
+    # no default step takes out what the integration before leaves behind, and the tones of the EMI are fitted, not
+    # known: each moves depths by a few ppm
     # faint channels weigh the groups of an integration unevenly, which the fit's exposure does not know: an error that
     # falls as the square of the integrations in transit: 1.5 ppm at 52, 1.2 at 70; a visit as observed has 400
-    "miri_lrs": {"ngroups": 8, "nints": 190, "integrations_in_transit": 90.0, "effects_off": ("rscd",)},
+    "miri_lrs": {"ngroups": 8, "nints": 190, "integrations_in_transit": 90.0, "effects_off": ("rscd", "emi")},
 }
 
 
