@@ -66,37 +66,41 @@ class StreamedFile:
         self._context = whole(self.path)
         self._temporary = self._context.__enter__()
         self.primary.writeto(self._temporary, overwrite=True)
-        offsets = {}
-        with self._temporary.open("r+b") as file:
-            file.seek(0, 2)
-            for name, (dtype, shape, unit) in self.images.items():
-                cards = self.sci_cards if name == "SCI" else {}
-                file.write(_header(name, dtype, shape, unit, cards).tostring().encode("ascii"))
-                offsets[name] = file.tell()
-                size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-                file.seek(offsets[name] + -(-size // _BLOCK) * _BLOCK)
-            file.truncate()
-        self._maps: dict[str, Any] = {
-            name: np.memmap(self._temporary, _STORED[dtype], "r+", offsets[name], shape)
-            for name, (dtype, shape, _) in self.images.items()
-        }
+        self._offsets: dict[str, int] = {}
+        # written, not mapped: pages of a mapped file count as memory of the process
+        self._file = file = self._temporary.open("r+b")
+        file.seek(0, 2)
+        for name, (dtype, shape, unit) in self.images.items():
+            cards = self.sci_cards if name == "SCI" else {}
+            file.write(_header(name, dtype, shape, unit, cards).tostring().encode("ascii"))
+            self._offsets[name] = file.tell()
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            file.seek(self._offsets[name] + -(-size // _BLOCK) * _BLOCK)
+        file.truncate()
         return self
 
     def write(self, first: int, **pieces: np.ndarray) -> None:
-        """Put pieces at `first` along the first axis of the named extensions."""
+        """Put pieces at `first` along the first axis of the named extensions.
+
+        Raises
+        ------
+        ValueError
+            For a piece that does not fit there.
+        """
         for name, piece in pieces.items():
-            dtype = self.images[name][0]
+            dtype, shape, _ = self.images[name]
             piece = np.asarray(piece).astype(dtype, copy=False)
+            if piece.shape[1:] != tuple(shape[1:]) or first + len(piece) > shape[0]:
+                raise ValueError(f"{name}: a piece of shape {piece.shape} at {first} does not fit into {tuple(shape)}")
             if dtype.startswith("uint"):
                 piece = (piece ^ np.array(1 << (8 * piece.itemsize - 1), dtype)).view(dtype.removeprefix("u"))
-            self._maps[name][first : first + len(piece)] = piece
+            self._file.seek(self._offsets[name] + first * piece[:1].nbytes)
+            self._file.write(np.ascontiguousarray(piece, _STORED[dtype]).data)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for array in self._maps.values():
-            array.flush()
-        self._maps.clear()
+        self._file.close()
         if kind is None:
             with fits.open(self._temporary, mode="append", memmap=False) as hdus:
                 hdus.extend(fits.BinTableHDU(table, name=name) for name, table in self.tables.items())

@@ -1,9 +1,11 @@
 """Level-1b files of an exposure, rendered and written chunk by chunk, with the truth beside them."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -14,7 +16,9 @@ from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import clock, foresight, layers
 from uptheramp.simulate.ramps.render import Constants, build, draw_chunk
 
-CHUNK_SAMPLES = 20_000_000  # of the groups rendered at once: bounds memory at a few hundred MB
+T = TypeVar("T")
+
+CHUNK_SAMPLES = 10_000_000  # of the groups rendered at once: bounds memory at a few hundred MB
 
 
 def write(
@@ -41,7 +45,7 @@ def write(
     spectra, pointing, hits, large, paths = [], [], [truth.no_cosmic_rays()], [truth.no_cosmic_rays()], []
 
     def rendered() -> Iterator[tuple[int, np.ndarray]]:
-        for first, data, drawn in chunks(o, constants, chunk or chunk_size(o)):
+        for first, data, drawn in ahead(chunks(o, constants, chunk or chunk_size(o))):
             spectra.append(drawn["spectra"])
             pointing.append(drawn["pointing"])
             if "cosmic_rays" in drawn:
@@ -74,6 +78,15 @@ def chunks(observation: Observation, constants: Constants, size: int) -> Iterato
         data, memory, drawn = draw_chunk(observation, constants, first, size, memory)
         kept = slice(0, min(size, observation.nints - first))
         yield first, data[kept], jax.tree.map(lambda leaf, kept=kept: leaf[kept], drawn)
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items of an iterator while a thread works on the next one: renders while the last is written."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, items, None)
+        while (item := waiting.result()) is not None:
+            waiting = pool.submit(next, items, None)
+            yield item
 
 
 def chunk_size(observation: Observation) -> int:
