@@ -35,8 +35,10 @@ def learn(
 ) -> LinePredictor:
     """Measure drift and noise on a sample whose ends were subtracted; return the estimator that they ask for.
 
-    Levels that never change in the sample (errors of the superbias) are no drift. Bad pixels are decided here, once.
+    Levels that never change in the sample (errors of the superbias) are no drift, and neither are those that hold for
+    one integration (noise of the reset): no slope sees them. Bad pixels are decided here, once.
     """
+    frames = _within_integrations(frames)
     good, variance, noise, means = [], [], [], []
     for side in window.sides:
         values = frames[..., side].reshape(-1, window.lines, side.stop - side.start).astype(jnp.float64)
@@ -132,3 +134,11 @@ def level(
     line, measured = predictor.line.astype(jnp.float64), jnp.concatenate(means, -1).astype(jnp.float64)
     of_output = jnp.einsum("ors,...s->...ro", line, measured).astype(frames.dtype)
     return jnp.repeat(of_output, frames.shape[-1] // predictor.line.shape[0], axis=-1)
+
+
+def _within_integrations(frames: Float[Array, "integration group slow fast"]) -> Float[Array, "..."]:
+    """Take each pixel's mean over the groups out, and give back the variance that this costs."""
+    groups = frames.shape[1]
+    if groups == 1:
+        return frames
+    return (frames - frames.mean(1, keepdims=True)) * (groups / (groups - 1)) ** 0.5
