@@ -144,6 +144,18 @@ def test_levels_that_never_change_teach_nothing_and_the_estimate_is_linear():
     np.testing.assert_allclose((level[0] + level[1]) / 2, level[2], atol=1e-9)
 
 
+def test_noise_of_the_reset_teaches_nothing():
+    rng = np.random.default_rng(8)
+    _, frames = draw(rng, 120)
+    series = frames.reshape(24, 5, *frames.shape[1:])
+    usable = jnp.ones(frames.shape[1:], bool)
+    reset = 36.0 * rng.standard_normal((24, 1, *frames.shape[1:]))
+    plain = side_kriging.learn(jnp.asarray(series), usable, WINDOW)
+    shaken = side_kriging.learn(jnp.asarray(series + reset), usable, WINDOW)
+    assert np.asarray(shaken.line) == pytest.approx(np.asarray(plain.line), abs=1e-5)
+    assert np.abs(np.asarray(plain.line)).sum() > 10
+
+
 def test_without_ends_an_offset_of_all_lines_passes_whole():
     k, n = covariance(), jnp.full(LINES, NOISE_DN**2 / SIDE)
     nothing = jnp.zeros(LINES)
