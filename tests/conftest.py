@@ -16,6 +16,14 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "uptheramp-tests-xla"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Drop compiled programs after each file: Linux allows a process 65530 mappings, and each program takes several."""
+    yield
+    jax.clear_caches()
+
+
 SHARED = Path(__file__).parents[1] / ".." / "shared"
 
 
