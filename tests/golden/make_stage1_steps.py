@@ -2,7 +2,7 @@
 
     python make_stage1_steps.py
 
-The ramps and the calls are those of tests/calibrate/stage1/test_official_steps.py (jwst 3.0.0, stcal 1.20.0); stored
+The ramps and the calls are those of tests/helpers/official_ramps.py (jwst 3.0.0, stcal 1.20.0); stored
 are inputs and official results, so that test_golden.py needs neither.
 """
 
@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "calibrate" / "stage1"))
+sys.path.insert(0, str(HERE.parent / "helpers"))
 
-import test_official_steps as official  # noqa: E402
+import official_ramps as official  # noqa: E402
 
+from uptheramp.calibrate.references.emicorr import Emicorr, Wave  # noqa: E402
+from uptheramp.calibrate.stage1.emicorr import _Clock  # noqa: E402
 from uptheramp.calibrate.stage1.jump import JumpParams  # noqa: E402
 
 
@@ -41,8 +43,8 @@ def main() -> None:
 
     state = official.ramps(nints=2, ngroups=4, shape=(16, 32), top=400.0)
     wave = np.sin(2 * np.pi * (np.arange(60) + 0.5) / 60)
-    emi = official.Wave(np.float64(256.0), wave)
-    clock = official._Clock(state, official.Emicorr((emi,), 28, 15904, 1), emi)  # noqa: SLF001
+    emi = Wave(np.float64(256.0), wave)
+    clock = _Clock(state, Emicorr((emi,), 28, 15904, 1), emi)
     state.data[:] += clock.signal(np.full(1, 0.313), np.full(1, 30.0), np.arange(2))
     out["emi_data"], out["emi_wave"] = state.data.copy(), wave
     out["emi_official"] = emicorr_refwave(state.data.copy(), state.pixeldq, wave, 1, 28, 15904, 256.0)

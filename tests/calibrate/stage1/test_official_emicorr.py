@@ -1,0 +1,38 @@
+"""emicorr against the official function."""
+
+import numpy as np
+import pytest
+
+from official_ramps import call, ramps
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.references.emicorr import Emicorr, Wave
+from uptheramp.calibrate.stage1.emicorr import EmicorrParams, EmicorrRefs, _Clock, emicorr, learn_emi
+
+pytestmark = pytest.mark.peer
+pytest.importorskip("jwst")
+
+
+@pytest.mark.parametrize(("separately", "ngroups"), [(False, 4), (True, 11)])
+def test_emicorr(separately, ngroups):
+    from jwst.emicorr.emicorr import emicorr_refwave
+
+    state = ramps(nints=3, ngroups=ngroups, shape=(24, 32), top=400.0)
+    state.data[:, :, 5, 5] *= 3  # unsteady
+    state.pixeldq[6, 6] = flags.DO_NOT_USE
+    state.data[0, -1, 5, 5] = 900
+    phases = (np.arange(120) + 0.5) / 120
+    waveform = np.sin(2 * np.pi * phases) + 0.3 * np.cos(6 * np.pi * phases)
+    reference = Emicorr((Wave(np.float64(256.0), waveform), Wave(np.float64(9961.4), waveform)), 28, 15904, 1)
+    for scale, wave in zip((40.0, 25.0), reference.waves, strict=True):
+        state.data[:] += _Clock(state, reference, wave).signal(np.full(1, 0.313), np.full(1, scale), np.arange(3))
+    theirs = state.data.copy()
+    for wave in reference.waves:
+        theirs = emicorr_refwave(
+            theirs, state.pixeldq, waveform, 1, 28, 15904, float(wave.period_clocks), fit_ints_separately=separately
+        )
+    params = EmicorrParams(fit_ints_separately=separately)
+    refs = EmicorrRefs(reference, None)
+    refs = EmicorrRefs(reference, learn_emi(state, refs, params))
+    ours, _ = call(emicorr, state, refs, params)
+    assert np.std(theirs - state.data) > 20
+    np.testing.assert_allclose(ours.data, theirs, atol=0.02)

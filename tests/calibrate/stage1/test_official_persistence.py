@@ -1,0 +1,43 @@
+"""persistence against the official function, and through chunks."""
+
+import equinox as eqx
+import numpy as np
+import pytest
+
+from official_ramps import call, model, ramps, same
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.stage1.persistence import PersistenceParams, nothing_yet, persistence
+
+pytestmark = pytest.mark.peer
+pytest.importorskip("jwst")
+
+
+@pytest.mark.parametrize(("threshold", "dnu"), [(None, True), (30000.0, False)])
+def test_persistence(threshold, dnu):
+    from jwst.persistence import persistence as peer
+
+    state = ramps(nints=5, ngroups=5)
+    state.groupdq[0, 3:, 2:4] |= flags.SATURATED
+    state.groupdq[2, 1:, 3:5] |= flags.SATURATED
+    settings = {"persistence_time": 33.0, "dn_threshold": threshold, "persistence_dnu": dnu}
+    ours, _ = call(persistence, state, None, PersistenceParams(**settings))
+    work = peer.DataSet(model(state), None, persistence_array=np.zeros(state.pixeldq.shape), **settings)
+    theirs, _ = work.do_all()
+    assert (theirs.groupdq & flags.PERSISTENCE).any()
+    same(ours, theirs)
+
+
+def test_persistence_runs_on_through_chunks():
+    state = ramps(nints=6, ngroups=5)
+    state.groupdq[0, 3:, 2:4] |= flags.SATURATED
+    params = PersistenceParams(persistence_time=41.0)
+    whole, _ = call(persistence, state, None, params)
+    memory, parts = {"persistence": nothing_yet(state)}, []
+    for i in range(0, 6, 2):
+        cut = slice(i, i + 2)
+        where = lambda s: (s.data, s.groupdq, s.integration, s.start_s, s.memory)  # noqa: E731
+        new = state.data[cut], state.groupdq[cut], state.integration[cut], state.start_s[cut], memory
+        part, _ = call(persistence, eqx.tree_at(where, state, new), None, params)
+        memory = part.memory
+        parts.append(part.groupdq)
+    np.testing.assert_array_equal(np.concatenate(parts), whole.groupdq)

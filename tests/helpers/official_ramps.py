@@ -1,0 +1,135 @@
+"""Small awkward ramps, and what the official functions take and give for them."""
+
+from types import SimpleNamespace
+
+import equinox as eqx
+import numpy as np
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.instruments.core import Readout
+from uptheramp.calibrate.references.gain import Gain
+from uptheramp.calibrate.references.readnoise import ReadNoise
+from uptheramp.calibrate.stage1.ramp_fit import RampFitRefs, ramp_fit
+from uptheramp.calibrate.state import Ramps
+
+FRAME_S, GAIN, READ_DN = 2.0, 1.8, 9.0
+call = eqx.filter_jit(lambda step, state, refs, params: step(state, refs, params))
+
+
+def ramps(nints=3, ngroups=6, nframes=1, gap=0, seed=0, top=60000.0, zeroframe=False, shape=(10, 12)):
+    """Ramps from faint to beyond the threshold, with pixels at the floor and some flags set before."""
+    rng = np.random.default_rng(seed)
+    per = nframes + gap
+    frames = np.arange(1, ngroups * per + 1)[:, None, None]
+    rate = top * rng.random((nints, 1, *shape)) ** 3 / (0.6 * ngroups * per)
+    every = 900 + rate * frames + rng.normal(0, READ_DN, (nints, ngroups * per, *shape))
+    every[0, per * 2 :, 2, 3] += 30000  # a hit within a group
+    every[0, per + nframes - 1 :, 7, 7] += 70000
+    every = np.minimum(every, 65535)
+    data = every.reshape(nints, ngroups, per, *shape)[:, :, :nframes].mean(2).astype(np.float32)
+    data[0, -1, 5, 5] = 0
+    dq = np.zeros(data.shape, np.uint8)
+    dq[-1, 0, 4] = flags.DO_NOT_USE
+    dq[-1, ngroups // 2, 6, 6] = flags.JUMP_DET
+    readout = Readout(ngroups, nframes, gap, nframes, 1, 2, 1, (0, 0), (0, 0), "none", 0)
+    first = every[:, 0].astype(np.float32) if zeroframe else None
+    if zeroframe:
+        first[1, 1, 1] = -3
+    starts = np.arange(nints) * (ngroups + 1) * per * FRAME_S
+    times = np.float64(FRAME_S), np.float64(FRAME_S * per)
+    pixeldq = np.zeros(shape, np.uint32)
+    return Ramps(data, dq, pixeldq, np.arange(nints), *times, readout, start_s=starts, zeroframe=first)
+
+
+def model(state):
+    """What the official functions take: the same arrays and the metadata that they ask for."""
+    r = state.readout
+    exposure = SimpleNamespace(
+        start_time=60000.0,
+        integration_time=1.0,
+        group_time=float(state.group_time_s),
+        frame_time=float(state.frame_time_s),
+        nframes=r.nframes,
+        groupgap=r.groupgap,
+        ngroups=r.ngroups,
+    )
+    starts = [{"int_start_MJD_UTC": 60000.0 + s / 86400} for s in np.asarray(state.starts_s)]
+    meta = SimpleNamespace(exposure=exposure, cal_step=SimpleNamespace(), instrument=SimpleNamespace(name="ANY"))
+    arrays = {name: np.array(getattr(state, name)) for name in ("data", "groupdq", "pixeldq")}
+    return SimpleNamespace(**arrays, meta=meta, int_times=starts)
+
+
+def electronics(shape):
+    """Gain and read noise of all these ramps."""
+    gain = Gain(np.full(shape, GAIN, np.float32), np.float32(1))
+    return gain, ReadNoise(np.full(shape, READ_DN * 2**0.5, np.float32))
+
+
+def same(state, official):
+    np.testing.assert_array_equal(state.groupdq, official.groupdq)
+    np.testing.assert_array_equal(state.pixeldq, official.pixeldq)
+
+
+def official_fit(state, algorithm="OLS_C", suppress=True, rejection=None):
+    """Slopes, variances and flags of the official ramp fit."""
+    from stcal.ramp_fitting import ramp_fit as peer
+    from stcal.ramp_fitting.ramp_fit_class import RampData
+    from stdatamodels.jwst.datamodels import dqflags
+
+    work, m = RampData(), model(state)
+    dark = np.zeros(state.pixeldq.shape, np.float32)
+    first = None if state.zeroframe is None else np.array(state.zeroframe)
+    original = m.groupdq.copy() if algorithm == "OLS_C" and (m.groupdq & flags.CHARGELOSS).any() else None
+    work.set_arrays(m.data, m.groupdq, m.pixeldq, dark, orig_gdq=original, zeroframe=first)
+    e = m.meta.exposure
+    work.set_meta("NIRCAM", e.frame_time, e.group_time, e.groupgap, e.nframes, 0)
+    work.algorithm, work.start_row, work.num_rows = algorithm, 0, m.data.shape[2]
+    work.set_dqflags(dqflags.pixel)
+    work.suppress_one_group_ramps = suppress
+    work.rejection_threshold = rejection
+    read = np.full(dark.shape, READ_DN * 2**0.5, np.float32)
+    gain = np.full(dark.shape, GAIN, np.float32)
+    with np.errstate(all="ignore"):
+        _, found, _ = peer.ramp_fit_data(work, False, read, gain, algorithm, "optimal", "none")
+    return found, work.groupdq
+
+
+def our_fit(state, params):
+    return call(ramp_fit, state, RampFitRefs(*electronics(state.pixeldq.shape), None, None), params)
+
+
+def jump_data(state, params):
+    from stcal.jump.jump_class import JumpData
+    from stdatamodels.jwst.datamodels import dqflags
+
+    m = model(state)
+    shape = state.pixeldq.shape
+    read = np.full(shape, READ_DN * 2**0.5, np.float32)
+    work = JumpData(m, np.full(shape, GAIN, np.float32), read, dqflags.pixel)
+    p = params
+    limits = p.rejection_threshold, p.three_group_rejection_threshold, p.four_group_rejection_threshold
+    work.set_detection_settings(*limits, p.max_jump_to_flag_neighbors, p.min_jump_to_flag_neighbors, p.flag_4_neighbors)
+    after = [int(t // float(state.group_time_s)) for t in (p.after_jump_flag_time1, p.after_jump_flag_time2)]
+    work.set_after_jump(p.after_jump_flag_dn1, after[0], p.after_jump_flag_dn2, after[1])
+    work.min_diffs_single_pass = p.min_diffs_single_pass
+    work.set_sigma_clipping_info(3, p.minimum_sigclip_groups, p.only_use_ints)
+    work.max_cores = "none"
+    return work
+
+
+def hit_ramps(nints, ngroups, seed, brightness=400.0):
+    """Ramps with Poisson noise and hits of all sizes, and groups lost to saturation or flagged before."""
+    rng = np.random.default_rng(seed)
+    state = ramps(nints=nints, ngroups=ngroups, shape=(8, 9))
+    rate = brightness * rng.random((8, 9)) ** 2
+    light = rng.poisson(rate * GAIN, (nints, ngroups, 8, 9)).cumsum(1) / GAIN
+    data = light + rng.normal(0, READ_DN, light.shape)
+    for _ in range(nints * ngroups // 2):
+        i, g, y, x = (rng.integers(n) for n in data.shape)
+        data[i, g:, y, x] += 10 ** rng.uniform(1, 4)
+    dq = np.zeros(data.shape, np.uint8)
+    dq[0, ngroups // 2 :, 3, 3] = flags.SATURATED
+    dq[:, 0, 5, 5] = flags.DO_NOT_USE
+    dq[1, 1:2, 6, 2] = flags.DO_NOT_USE
+    dq[:, :, 7, 7] = flags.DO_NOT_USE
+    return eqx.tree_at(lambda s: (s.data, s.groupdq), state, (data.astype(np.float32), dq))
