@@ -19,6 +19,7 @@ from uptheramp.calibrate.io import images, x1dints
 from uptheramp.calibrate.io.exposure import Exposure
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.times import group_times_s
+from uptheramp.calibrate.references import crds
 from uptheramp.calibrate.references import library as references
 from uptheramp.calibrate.settings import Recipe
 from uptheramp.calibrate.state import LightCurves, Spectra, join
@@ -45,22 +46,27 @@ def reftypes(steps: Iterable[Step]) -> dict[str, type]:
     return {name: step.reference_class(name) for step in steps for name in step.reftypes()}
 
 
-def load_library(exposure: Exposure, steps: tuple[Step, ...], directory: Path | None) -> dict[str, Any]:
-    """The references that these steps take, from a folder of CRDS-format files.
+def load_library(
+    exposure: Exposure, steps: tuple[Step, ...], directory: Path | None, *, from_crds: bool = False
+) -> dict[str, Any]:
+    """The references that these steps take: those of a folder of CRDS-format files, then those of CRDS.
 
     Raises
     ------
     InputError
         Naming every missing type at once, before any pixel is read.
     """
-    classes = reftypes(steps)
+    classes, path = reftypes(steps), exposure.segments[0].path
     paths = references.find(directory, exposure.meta, tuple(classes)) if directory else {}
+    if from_crds:
+        paths = {**crds.find(path, [name for name in classes if name not in paths]), **paths}
     needed = {name: step.name for step in steps for name, need in step.reftypes().items() if need}
     missing = [f"{name} (for {step})" for name, step in sorted(needed.items()) if name not in paths]
     if missing:
-        where = f"in {directory}" if directory else "because no --refs folder was given"
+        places = [f"in {directory}"] * (directory is not None) + ["in CRDS"] * from_crds
+        where = " or ".join(places) or "because no --refs folder was given, and no --crds,"
         raise InputError(
-            f"{exposure.segments[0].path}: no reference file {where} for {', '.join(missing)}; "
+            f"{path}: no reference file {where} for {', '.join(missing)}; "
             "add them, give another --refs, or skip the step with --set STEP.skip=true"
         )
     return references.load(paths, exposure.meta, classes)

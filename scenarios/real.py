@@ -29,6 +29,8 @@ def calibrate_files(
     system: Path | None,
     overrides: Mapping[str, str],
     progress: Progress,
+    *,
+    from_crds: bool = False,
 ) -> list[Path]:
     """Reduce one exposure; returns the products written.
 
@@ -55,7 +57,7 @@ def calibrate_files(
     if 3 in todo and exposure.nints < 2:
         raise InputError(f"{files[0]}: one integration is no time series; run it with --stages 1,2")
     steps = tuple(step for stage in todo for step in (chosen.stage1, chosen.stage2, chosen.stage3)[stage - 1])
-    library = load_library(exposure, steps, refs)
+    library = load_library(exposure, steps, refs, from_crds=from_crds)
     known = load_system(str(system)) if system is not None else None
     products = []
     for stage in todo:

@@ -25,6 +25,7 @@ from uptheramp.calibrate.io.times import DAY_S, read_int_times
 from uptheramp.calibrate.state import Ramps, Rates, Spectra, join, take
 
 AXES = {"uncal": 4, "rateints": 3, "calints": 3, "crfints": 3, "x1dints": 1}  # of what holds the data
+INTERLEAVED = "IRS2"  # in the names of read-out patterns whose frames hold reference pixels among the others
 LEVELS = {"uncal": 1, "rateints": 2, "calints": 3, "crfints": 3, "x1dints": 3}  # product -> the stage that takes it
 
 
@@ -247,6 +248,11 @@ def _level(path: Path, shape: tuple[int, ...], hdus: fits.HDUList) -> str:
 def _checked(segment: Segment, shape: tuple[int, ...]) -> Segment:
     path, meta = segment.path, segment.meta
     axes = AXES[segment.level]
+    if axes == 4 and INTERLEAVED in meta.pattern:
+        raise InputError(
+            f"{path}: the {meta.pattern} read-out, with reference pixels among the others, is not implemented; "
+            "take its _rateints from the official pipeline"
+        )
     if len(shape) != axes:
         raise InputError(f"{path}: SCI has {len(shape)} axes where a {segment.level} file has {axes}; wrong product?")
     if meta.nints == 0 or shape[0] == 0:

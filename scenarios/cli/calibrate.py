@@ -14,6 +14,12 @@ def calibrate(
     refs: Annotated[
         Path | None, typer.Option(help="folder of CRDS-format reference files, searched with its subfolders")
     ] = None,
+    crds: Annotated[
+        bool,
+        typer.Option(
+            "--crds", help="references by the crds client (CRDS_PATH, CRDS_CONTEXT); files of --refs come first"
+        ),
+    ] = False,
     stages: Annotated[str, typer.Option(help="which stages to run")] = "1,2,3",
     table: Annotated[str, typer.Option(help="step table: recommended, jwst_3_0, jwst_2021")] = "recommended",
     system: Annotated[
@@ -30,6 +36,8 @@ def calibrate(
 
     cache.enable()
     with bars("calibrate") as progress:
-        products = calibrate_files(files, out, refs, numbers(stages), table, system, parsed(settings), progress)
+        products = calibrate_files(
+            files, out, refs, numbers(stages), table, system, parsed(settings), progress, from_crds=crds
+        )
     for path in products:
         typer.echo(path)

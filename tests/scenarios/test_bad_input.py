@@ -101,6 +101,11 @@ def test_no_reference_folder(refused, uncal, tmp_path):
     assert "no such folder" in refused("calibrate", uncal, "--refs", tmp_path / "nowhere")
 
 
+def test_crds_without_its_client(refused, uncal, monkeypatch):
+    monkeypatch.setitem(sys.modules, "crds", None)
+    assert "uptheramp[crds]" in refused("calibrate", uncal, "--crds")
+
+
 def test_eclipses_are_simulated_but_not_judged(refused):
     line = refused("run", "wasp-43b-miri-lrs-eclipse")
     assert "wasp-43b-miri-lrs-eclipse" in line and "uptheramp simulate" in line
@@ -117,6 +122,12 @@ def test_unknown_mode_in_a_file(refused, uncal, refs):
     edit(uncal, SUBARRAY="SUB513")
     line = refused("calibrate", uncal, "--refs", refs)
     assert uncal.name in line and "SUB513" in line
+
+
+def test_interleaved_reference_pixels_are_refused(refused, uncal, refs):
+    edit(uncal, READPATT="NRSIRS2RAPID")
+    line = refused("calibrate", uncal, "--refs", refs)
+    assert uncal.name in line and "NRSIRS2RAPID" in line and "official pipeline" in line
 
 
 def test_one_integration_has_no_series(refused, write_uncal, prism, refs):
