@@ -33,20 +33,26 @@ def find(exposure: Path, reftypes: Iterable[str]) -> dict[str, Path]:
         raise InputError("--crds needs the package crds (pip install 'uptheramp[crds]'); or give --refs") from None
     logging.getLogger("CRDS").setLevel(logging.CRITICAL)  # what is wrong is said below, in one line
     parameters = _parameters(exposure)
+
+    def fetched(wanted: Iterable[str]) -> dict[str, Path]:
+        files = crds.getreferences(parameters, sorted(wanted), observatory="jwst")
+        return {reftype: Path(path) for reftype, path in files.items()}
+
     try:
         chosen = crds.getrecommendations(parameters, list(reftypes), observatory="jwst")
-        named = {reftype: name for reftype, name in chosen.items() if not name.upper().startswith(NOTHING)}
-        kept = {reftype: Path(crds.locate_file(name, "jwst")) for reftype, name in sorted(named.items())}
     except (CrdsError, OSError, LookupError) as error:
         raise InputError(f"--crds: {error}; {_where()}") from None
-    absent = [reftype for reftype, path in kept.items() if not path.is_file()]
-    if absent:
+    named = {reftype: name for reftype, name in chosen.items() if not name.upper().startswith(NOTHING)}
+    try:
+        return fetched(named) if named else {}
+    except (CrdsError, OSError, LookupError) as first:
+        error, absent = first, []
+    for reftype, name in sorted(named.items()):  # which of them?
         try:
-            crds.getreferences(parameters, absent, observatory="jwst")
-        except (CrdsError, OSError, LookupError) as error:
-            names = ", ".join(kept[reftype].name for reftype in absent)
-            raise InputError(f"--crds: cannot fetch {names} ({error}); {_where()}") from None
-    return kept
+            fetched([reftype])
+        except (CrdsError, OSError, LookupError):
+            absent.append(name)
+    raise InputError(f"--crds: cannot fetch {', '.join(absent)} ({error}); {_where()}")
 
 
 def _where() -> str:
