@@ -35,6 +35,7 @@ from uptheramp.simulate.calibration import (
     optical,
     programme,
     soss_extraction,
+    traps,
     wrong,
 )
 from uptheramp.simulate.calibration.solution import believed
@@ -95,6 +96,8 @@ def make(
     }
     if "ipc" in o.effects:
         library["ipc"] = Ipc(_f32(_inverse_kernel(c.own["ipc"].measured())))
+    if "persistence" in o.effects:
+        library |= traps.make(o, c, rng)
     if mid_ir:
         library |= {"reset": Reset(_f32(_reset(o, c, rng)), clean), "rscd": _rscd(o, c)}
         if "emi" in o.effects and o.pattern.nframes == 1:  # the step corrects single frames
