@@ -85,7 +85,8 @@ class Effect:
     ) -> Float[Array, "y x"] | float:
         """Return the covariance that is added to reads i and j of each pixel, in the unit of the state after, squared.
 
-        `state` is the mean before the effect.
+        `state` is the mean before the effect. Of effects on the pointing: the covariance of the shifts in frames i and
+        j by axis, px^2.
         """
         return 0.0
 

@@ -123,6 +123,21 @@ class Telegraph(Sourced):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PictureFrame(Sourced):
+    """A pattern along the edges of the detector whose strength drifts like 1/f."""
+
+    amplitude_e: float  # rms over the detector is amplitude / sqrt(frequency in Hz) a root hertz
+    edge_px: float  # over which the pattern falls by e
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coupling(Sourced):
+    """Of numbers read at the same time (crosstalk) or one after the other (post-pixel)."""
+
+    share: float  # of a signal that shows in the other
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inl(Sourced):
     """Integral non-linearity of the converter: a sinusoid in the raw number."""
 
@@ -207,6 +222,9 @@ class Detector(Sourced):
     snowballs: LargeHits | None = None
     showers: LargeHits | None = None
     telegraph: Telegraph | None = None
+    picture_frame: PictureFrame | None = None
+    crosstalk: Coupling | None = None
+    post_pixel: Coupling | None = None
     inl: Inl | None = None
     reset_anomaly: ResetAnomaly | None = None
     rscd: Rscd | None = None

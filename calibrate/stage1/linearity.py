@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.kernels.polynomial import horner
 from uptheramp.calibrate.references.linearity import Linearity
 from uptheramp.calibrate.stage1 import zeroframe
@@ -19,11 +21,41 @@ class LinearityRefs(eqx.Module):
     linearity: Linearity
 
 
+class LinearityParams(eqx.Module):
+    """`frames_within_groups`: correct the frames that a group averages, and not their average."""
+
+    frames_within_groups: bool = eqx.field(static=True, default=False)
+
+
 @step(cite="jwst 3.0.0 linearity")
-def linearity(state: Ramps, refs: LinearityRefs, params: None) -> tuple[Ramps, None]:
-    """Replace each group that is not saturated by `sum_n coeffs[n] data^n` (DN)."""
+def linearity(state: Ramps, refs: LinearityRefs, params: LinearityParams) -> tuple[Ramps, None]:
+    """Replace each group that is not saturated by `p(data) = sum_n coeffs[n] data^n` (DN).
+
+    With `frames_within_groups` the mean of p over the n frames of a group: `p(data) + p''(data) s^2 (n^2 - 1) / 24`, s
+    the signal that one frame adds.
+    """
     keep = (state.groupdq & flags.SATURATED) != 0
     safe = jnp.where(keep, 0, state.data)
-    data = jnp.where(keep, state.data, horner(refs.linearity.coeffs, safe))
-    first = zeroframe.corrected(state.zeroframe, lambda frame: horner(refs.linearity.coeffs, frame))
+    coeffs = refs.linearity.coeffs
+    straight = horner(coeffs, safe)
+    n = state.readout.nframes
+    if params.frames_within_groups and n > 1 and len(coeffs) > 2:
+        degree = jnp.arange(len(coeffs), dtype=coeffs.dtype)[:, None, None]
+        curvature = horner((degree * (degree - 1) * coeffs)[2:], safe)
+        straight = straight + curvature * signal_per_frame(safe, keep, state.readout) ** 2 * ((n**2 - 1) / 24)
+    data = jnp.where(keep, state.data, straight)
+    first = zeroframe.corrected(state.zeroframe, lambda frame: horner(coeffs, frame))
     return replace(state, data=data, pixeldq=state.pixeldq | refs.linearity.dq, zeroframe=first), None
+
+
+def signal_per_frame(
+    data: Float[Array, "integration group y x"], saturated: Bool[Array, "integration group y x"], readout: Readout
+) -> Float[Array, "integration group y x"]:
+    """What one frame adds (DN): the mean of the differences to both neighbours, of those that are not saturated."""
+    step = jnp.where(saturated[:, 1:], 0, jnp.diff(data, axis=1))  # saturation lasts: the later group decides
+    usable = (~saturated[:, 1:]).astype(data.dtype)
+    end = ((0, 0), (0, 1), (0, 0), (0, 0))
+    start = ((0, 0), (1, 0), (0, 0), (0, 0))
+    total = jnp.pad(step, end) + jnp.pad(step, start)
+    count = jnp.pad(usable, end) + jnp.pad(usable, start)
+    return total / jnp.maximum(count, 1) / readout.frames_per_group

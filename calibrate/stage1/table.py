@@ -18,7 +18,7 @@ from uptheramp.calibrate.stage1.group_scale import group_scale
 from uptheramp.calibrate.stage1.ipc import ipc
 from uptheramp.calibrate.stage1.jump import JumpParams, jump
 from uptheramp.calibrate.stage1.lastframe import lastframe
-from uptheramp.calibrate.stage1.linearity import linearity
+from uptheramp.calibrate.stage1.linearity import LinearityParams, linearity
 from uptheramp.calibrate.stage1.persistence import persistence
 from uptheramp.calibrate.stage1.picture_frame import picture_frame
 from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, ramp_fit
@@ -72,6 +72,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "ramp_fit": RampFitParams(algorithm="GLS"),
         # the running median puts the noise of single reference pixels into whole lines
         "refpix": RefpixParams(side_estimator="kriging"),
+        # the polynomial of an average of frames is not the average of the polynomials (docs/effect_bias.md)
+        "linearity": LinearityParams(frames_within_groups=True),
     },
     "jwst_3_0": _OFFICIAL,
     "jwst_2021": _OFFICIAL,

@@ -208,3 +208,9 @@ class MovingTelescope(Effect):
         shift = certain.shift_px + params.mirror * (wander * m.wander_px + unit[:, 1] * m.jitter_px)
         memory = state.memory | {self.name: after}
         return replace(certain, shift_px=shift, jitter_px=None, memory=memory), {}
+
+    def covariance(self, state: Pointing, refs, params, i, j) -> Float[Array, "axis"]:
+        """Return the covariance of shifts in frames i and j: jitter^2 [i = j] + wander^2 exp(-|t_i - t_j| / tau)."""
+        m = params.own
+        fades = jnp.exp(-jnp.abs(i - j) * params.frame_time_s / m.wander_s)
+        return jnp.where(i == j, m.jitter_px**2, 0.0) + m.wander_px**2 * fades

@@ -11,6 +11,7 @@ from jaxtyping import Array, Key
 from uptheramp.simulate.detector.adc import Adc, convert
 from uptheramp.simulate.detector.charge_migration import ChargeMigration
 from uptheramp.simulate.detector.cosmic_rays import CosmicRays
+from uptheramp.simulate.detector.crosstalk import Crosstalk
 from uptheramp.simulate.detector.dark import Dark
 from uptheramp.simulate.detector.emi import Emi
 from uptheramp.simulate.detector.flat import Flat
@@ -22,7 +23,9 @@ from uptheramp.simulate.detector.last_frame import LastFrame
 from uptheramp.simulate.detector.nonlinearity import Nonlinearity
 from uptheramp.simulate.detector.one_over_f import OneOverF
 from uptheramp.simulate.detector.persistence import Persistence
+from uptheramp.simulate.detector.picture_frame import PictureFrame
 from uptheramp.simulate.detector.poisson import Poisson
+from uptheramp.simulate.detector.post_pixel import PostPixel
 from uptheramp.simulate.detector.read_noise import ReadNoise
 from uptheramp.simulate.detector.reference_pixels import ReferencePixels
 from uptheramp.simulate.detector.reset_anomaly import ResetAnomaly
@@ -56,6 +59,8 @@ LIGHT_AND_CHARGE: tuple[Effect, ...] = (
     IpcAfterNonlinearity(),
 )
 NUMBERS: tuple[Effect, ...] = (
+    Crosstalk(),  # of signals: what levels leave in each other is part of the superbias
+    PostPixel(),
     Rscd(),
     Superbias(),
     ResetAnomaly(),
@@ -64,6 +69,7 @@ NUMBERS: tuple[Effect, ...] = (
     ReadNoise(),
     Telegraph(),
     OneOverF(),
+    PictureFrame(),
     Emi(),
     Inl(),
     Adc(),

@@ -6,8 +6,8 @@ both reads: the chain is linearised about its mean. Groups are weighted sums of 
     cov(D_a, D_b) = sum_ij w_ai w_bj C(i, j),    D_a = group a + 1 - group a
 
 For Poisson and read noise alone these are alpha and beta of Brandt (2024, PASP 136, 045004), without his division by
-the time between groups; 1/f and telegraph noise reach further than neighbours. Covariances between pixels are not
-followed.
+the time between groups; 1/f and telegraph noise reach further than neighbours. Motion of the images is followed from
+the shift of each frame to the reads: sum_fg dDN_i/ds_f C(f, g) dDN_j/ds_g. Covariances between pixels are not followed.
 """
 
 from collections.abc import Callable
@@ -45,11 +45,13 @@ def of_reads(
         given = params.of(own.get(effect.name))
         if effect.name not in on:
             return effect.absent(state, refs, given)
-        links.append(Link(effect, state, given, _slope(effect, state, refs, given)))
+        if not isinstance(state, Pointing):
+            links.append(Link(effect, state, given, _slope(effect, state, refs, given)))
         return effect.mean(state, refs, given)
 
     frames, _ = chain.run(pointing, shine, refs, apply)
     shape = frames.dn.shape[1:]
+    moved = _motion(pointing, shine, refs, params, own, on)
 
     def covariance(i: Array, j: Array) -> Array:
         total, electrons = jnp.zeros(shape), True
@@ -59,7 +61,8 @@ def of_reads(
             if not isinstance(slope, float):
                 total = effect.shared(total, before, refs, given) * slope[i] * slope[j]
             total = total + effect.covariance(before, refs, given, i, j)
-        return total / refs.gain**2 if electrons else total
+        total = total / refs.gain**2 if electrons else total
+        return total + moved(i, j)
 
     return covariance
 
@@ -86,7 +89,7 @@ def group_differences(reads: Reads, readout: Readout, lag: int = 0) -> Float[Arr
 
 def _slope(effect: Effect, state: Any, refs: Any, given: Params) -> Float[Array, "frame y x"] | float:
     """Derivative of the effect's output by its input, pixel by pixel; 1.0 for what comes before the charge."""
-    if isinstance(state, Pointing | Illumination):
+    if isinstance(state, Illumination):
         return 1.0
     name = "electrons" if isinstance(state, Charge) else "dn"
 
@@ -95,3 +98,28 @@ def _slope(effect: Effect, state: Any, refs: Any, given: Params) -> Float[Array,
 
     values = getattr(state, name)
     return jax.jvp(output, (values,), (jnp.ones_like(values),))[1]
+
+
+def _motion(pointing: Pointing, shine: chain.Shine, refs: Any, params: Params, own: chain.Own, on: tuple[str, ...]):
+    """Return the function (i, j) -> covariance of reads that random motion of the images adds, DN^2."""
+    steered = [effect for effect in chain.POINTING if effect.name in on]
+    if not steered:
+        return lambda i, j: 0.0
+    frame = jnp.arange(pointing.width.shape[0])
+
+    def between(f: Array, g: Array) -> Array:
+        given = [(effect, params.of(own.get(effect.name))) for effect in steered]
+        return sum(effect.covariance(pointing, refs, p, f, g) for effect, p in given)
+
+    shifts = jax.vmap(lambda f: jax.vmap(lambda g: between(f, g))(frame))(frame)  # (frame, frame, axis)
+
+    def numbers(shift_px: Array) -> Array:
+        return chain.mean(replace(pointing, shift_px=shift_px), shine, refs, params, own, on).dn
+
+    def response(n: Array) -> Array:
+        one = jnp.zeros(pointing.shift_px.size).at[n].set(1.0).reshape(pointing.shift_px.shape)
+        return jax.jvp(numbers, (pointing.shift_px,), (one,))[1]
+
+    reads = jax.lax.map(response, jnp.arange(pointing.shift_px.size))
+    reads = reads.reshape(*pointing.shift_px.shape, *reads.shape[1:])  # (frame, axis, read, y, x)
+    return lambda i, j: jnp.einsum("fayx,fga,gayx->yx", reads[:, :, i], shifts, reads[:, :, j])

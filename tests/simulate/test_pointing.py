@@ -1,5 +1,7 @@
 """The path of the telescope: what is certain in closed form, what is random in its statistics."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,7 @@ from uptheramp.simulate.optics.pointing import (
     positions,
     reach_of,
 )
+from uptheramp.simulate.ramps import chain, covariance, render
 from uptheramp.simulate.state import Pointing
 
 SCALE = (0.1, 0.05)  # arcsec a pixel
@@ -135,3 +138,27 @@ def test_knobs_that_make_no_sense_are_refused_in_one_line(small, knobs, message)
     with pytest.raises(InputError, match=message) as caught:
         reach_of(small(effects=("pointing",), settings={"pointing": PointingSettings(**knobs)}))
     assert "\n" not in str(caught.value)
+
+
+def test_reads_scatter_with_motion_as_the_covariance_says(small):
+    knobs = PointingSettings(jitter_mas=3.0, wander_mas=4.0, wander_s=1.0)
+    o = small(effects=("pointing", "flat", "nonlinearity"), settings={"pointing": knobs})
+    c = jax.tree.map(jnp.asarray, render.build(o))
+    shine, seeds = partial(render.illumination, c), 1000
+    given = shine, c.maps, c.params, c.own, o.effects
+
+    @jax.jit
+    def one(key):
+        memory = chain.start(key, c.own, o.effects)
+        frames, _ = chain.draw(key, Pointing.at_rest(c.recipe.reads, jnp.asarray(0), memory), *given)
+        return frames.dn[:, 2:14, 100:400:20]
+
+    dn = np.asarray(jax.lax.map(one, jax.random.split(jax.random.key(2), seeds)), float)
+    dn = dn - dn.mean(0)
+    reads = covariance.of_reads(Pointing.at_rest(c.recipe.reads, jnp.asarray(0), {}), *given)
+    for i, j in ((0, 0), (2, 2), (0, 2)):
+        face = np.asarray(reads(jnp.asarray(i), jnp.asarray(j)))[2:14, 100:400:20]
+        found, lit = (dn[:, i] * dn[:, j]).mean(0), face > 0.02 * face.max()
+        # every pixel follows the same two numbers a frame: their ratios are all off alike
+        assert lit.sum() > 10
+        assert np.abs(found[lit] / face[lit] - 1).max() < 4.5 * np.sqrt(2 / seeds) + 0.02  # 0.02: curvature

@@ -6,7 +6,7 @@ import pytest
 from official_ramps import call, ramps
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.references.linearity import Linearity
-from uptheramp.calibrate.stage1.linearity import LinearityRefs, linearity
+from uptheramp.calibrate.stage1.linearity import LinearityParams, LinearityRefs, linearity
 
 pytestmark = pytest.mark.peer
 pytest.importorskip("jwst")
@@ -30,7 +30,7 @@ def test_linearity_of_ramps_and_zeroframe():
         dqflags.pixel,
         zframe=state.zeroframe.copy(),
     )
-    ours, _ = call(linearity, state, LinearityRefs(Linearity(coeffs, state.pixeldq)), None)
+    ours, _ = call(linearity, state, LinearityRefs(Linearity(coeffs, state.pixeldq)), LinearityParams())
     np.testing.assert_allclose(ours.data, theirs[0], rtol=3e-7)
     np.testing.assert_allclose(ours.zeroframe, theirs[2], rtol=3e-7)
     assert float(ours.zeroframe[0, 2, 2]) == 0
