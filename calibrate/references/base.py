@@ -20,19 +20,29 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 
+FULL_FRAMES = ((2048, 2048), (1024, 1032))  # (y, x) of the detectors: files of such images may leave out their corner
+
 
 def window(header: Any, shape: tuple[int, int], meta: ExposureMeta, path: Path) -> tuple[slice, slice]:
     """Slices (y, x) that cut the exposure's window out of a reference image of the given (y, x) shape.
 
+    By the corner that the file gives; a file without one is a full frame, or of the window if it has its shape.
+
     Raises
     ------
     InputError
-        If the reference does not cover the exposure's subarray.
+        If the reference does not cover the exposure's subarray, or does not say what it covers.
     """
-    x0 = int(header.get("SUBSTRT1") or 1)
-    y0 = int(header.get("SUBSTRT2") or 1)
-    if shape == meta.shape and header.get("SUBARRAY") in (None, meta.subarray, "GENERIC"):
-        return slice(None), slice(None)
+    corner = header.get("SUBSTRT1"), header.get("SUBSTRT2")
+    if None in corner:
+        if shape == meta.shape:
+            return slice(None), slice(None)
+        if shape not in FULL_FRAMES:
+            raise InputError(
+                f"{path}: {shape[1]} x {shape[0]} pixels without SUBSTRT1, SUBSTRT2: it does not say which; add them"
+            )
+        corner = 1, 1
+    x0, y0 = int(corner[0]), int(corner[1])
     x, y = meta.x_start - x0, meta.y_start - y0
     if x < 0 or y < 0 or x + meta.x_size > shape[1] or y + meta.y_size > shape[0]:
         raise InputError(

@@ -40,8 +40,9 @@ def find(exposure: Path, reftypes: Iterable[str]) -> dict[str, Path]:
 
     try:
         chosen = crds.getrecommendations(parameters, list(reftypes), observatory="jwst")
-    except (CrdsError, OSError, LookupError) as error:
-        raise InputError(f"--crds: {error}; {_where()}") from None
+    except (CrdsError, OSError, LookupError, SystemExit) as error:  # it exits where there is neither cache nor server
+        reason = "neither a cache nor a server" if isinstance(error, SystemExit) else error
+        raise InputError(f"--crds: {reason}; {_where()}") from None
     named = {reftype: name for reftype, name in chosen.items() if not name.upper().startswith(NOTHING)}
     try:
         return fetched(named) if named else {}

@@ -84,3 +84,13 @@ def test_an_unknown_context_is_named(cache, write_uncal, monkeypatch):
     monkeypatch.setenv("CRDS_CONTEXT", "jwst_0001.pmap")
     with pytest.raises(InputError, match=r"jwst_0001\.pmap"):
         references.find(path, ["gain"])
+
+
+def test_without_cache_and_server(cache, write_uncal, monkeypatch, tmp_path):
+    from crds.core import utils
+
+    (path,), _ = write_uncal()
+    monkeypatch.setenv("CRDS_PATH", str(tmp_path / "nowhere"))
+    utils.clear_function_caches()
+    with pytest.raises(InputError, match=r"neither a cache nor a server; CRDS_PATH is .*nowhere"):
+        references.find(path, ["gain"])

@@ -55,3 +55,73 @@ def test_reference_pixels_of_the_zeroframe():
     expected = np.array(same.data[:, 0])
     expected[0, 9, 9] = 0
     np.testing.assert_allclose(ours.zeroframe, expected, atol=1e-3)
+
+
+MEDIAN = {"refpix_algorithm": "median", "sirs_kernel_model": None, "sigreject": 4.0, "gaussmooth": 1.0, "halfwidth": 30}
+DARK_EDGES = ("NRS1", "SUB512", (1025, 959), Readout(1, 1, 0, 1, 2, 1, 1, (0, 0), (0, 0), "edge_rows", 4))
+TURNED = ("NRS2", "SUB512S", (1025, 1031), Readout(1, 1, 0, 1, -2, -1, 1, (0, 0), (0, 0), "edge_rows", 4))
+CORNER = ("NRCB1", "SUB160", (1, 1), Readout(1, 1, 0, 1, 1, -2, 1, (4, 0), (4, 0), "amplifiers", 0))
+STRIPE = ("NRCALONG", "SUBGRISM64", (1, 1), Readout(1, 1, 0, 1, -1, 2, 4, (4, 4), (4, 0), "amplifiers", 0))
+SOSS = ("NIS", "SUBSTRIP96", (1, 1803), Readout(1, 1, 0, 1, -2, -1, 1, (4, 4), (0, 0), "amplifiers", 0))
+WINDOWS = {
+    "dark edges": (DARK_EDGES, (32, 512), {}),
+    "dark edges, no parity": (DARK_EDGES, (32, 512), {"odd_even_columns": False}),
+    "dark edges, turned": (TURNED, (16, 512), {}),
+    "corner": (CORNER, (160, 160), {}),
+    "corner, tighter clip": (CORNER, (160, 160), {"siglimit": 1.5}),
+    "stripe": (STRIPE, (64, 2048), {}),
+    "stripe, no sides": (STRIPE, (64, 2048), {"use_side_ref_pixels": False}),
+    "stripe, no parity, half the gain, other length": (
+        STRIPE,
+        (64, 2048),
+        {"odd_even_columns": False, "side_gain": 0.5, "side_smoothing_length": 7},
+    ),
+    "sides alone, one output": (SOSS, (96, 2048), {}),
+}
+
+
+@pytest.mark.parametrize("case", WINDOWS)
+def test_reference_pixels_of_a_window(case):
+    from jwst.refpix.reference_pixels import correct_model
+    from stdatamodels.jwst.datamodels import RampModel
+
+    (detector, subarray, corner, readout), (ny, nx), settings = WINDOWS[case]
+    rng = np.random.default_rng(len(case))
+    data = 200 + 12 * rng.standard_normal((1, 1, ny, nx), np.float32)
+    turned = abs(readout.fast_axis) == 2
+    slow, fast = (nx, ny) if turned else (ny, nx)
+    drift = 40 * rng.standard_normal((1, 1, 1)) + np.cumsum(rng.standard_normal((1, slow, 1)), axis=1)
+    drift = drift + 25 * (np.arange(fast) % 2)
+    data += np.swapaxes(drift, -1, -2) if turned else drift
+    pixeldq = np.zeros((ny, nx), np.uint32)
+    (left, right), (bottom, top) = readout.reference_columns, readout.reference_rows
+    pixeldq[:bottom], pixeldq[ny - top :] = flags.REFERENCE_PIXEL, flags.REFERENCE_PIXEL
+    pixeldq[:, :left], pixeldq[:, nx - right :] = flags.REFERENCE_PIXEL, flags.REFERENCE_PIXEL
+    pixeldq[2, 5:9] |= flags.DO_NOT_USE
+    pixeldq[9:13, 1] |= flags.DO_NOT_USE
+    data[:, :, 1, 30:33] += 900  # outliers
+    data[0, 0, 2, 5:9] = np.nan  # in pixels not to be used
+    official = RampModel(data=data.copy(), pixeldq=pixeldq.copy(), groupdq=np.zeros(data.shape, np.uint8))
+    m = official.meta
+    m.instrument.name = {"NR": "NIRSPEC", "NI": "NIRISS"}[detector[:2]] if detector[:3] != "NRC" else "NIRCAM"
+    m.instrument.detector, m.exposure.noutputs = detector, readout.outputs
+    m.subarray.name, m.subarray.xsize, m.subarray.ysize = subarray, nx, ny
+    m.subarray.xstart, m.subarray.ystart = corner
+    m.subarray.fastaxis, m.subarray.slowaxis = readout.fast_axis, readout.slow_axis
+    p = RefpixParams(**settings)
+    correct_model(
+        official,
+        p.odd_even_columns,
+        p.use_side_ref_pixels,
+        p.side_smoothing_length,
+        p.side_gain,
+        p.odd_even_rows,
+        dict(MEDIAN),
+        p.siglimit,
+    )
+    state = replace(
+        ramps(nints=1, ngroups=1), data=data, groupdq=np.zeros(data.shape, np.uint8), pixeldq=pixeldq, readout=readout
+    )
+    ours, _ = call(refpix, state, RefpixRefs(None), p)
+    assert np.nanmax(np.abs(official.data - data)) > 20
+    np.testing.assert_allclose(ours.data, official.data, atol=0.01)
