@@ -10,7 +10,7 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.kernels.polynomial import horner
 from uptheramp.calibrate.references.linearity import Linearity
-from uptheramp.calibrate.stage1 import zeroframe
+from uptheramp.calibrate.stage1 import frames_of_groups, zeroframe
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
@@ -32,13 +32,17 @@ def linearity(state: Ramps, refs: LinearityRefs, params: LinearityParams) -> tup
     """Replace each group that is not saturated by `p(data) = sum_n coeffs[n] data^n` (DN).
 
     With `frames_within_groups` the mean of p over the n frames of a group: `p(data) + p''(data) s^2 (n^2 - 1) / 24`, s
-    the signal that one frame adds.
+    the signal that one frame adds. Without it, a reference that knows the inverse has the same done the official way.
     """
     keep = (state.groupdq & flags.SATURATED) != 0
     safe = jnp.where(keep, 0, state.data)
     coeffs = refs.linearity.coeffs
-    straight = horner(coeffs, safe)
-    n = state.readout.nframes
+    n, inverse = state.readout.nframes, refs.linearity.inverse
+    by_inverse = inverse is not None and n > 1 and state.readout.ngroups > 1 and not params.frames_within_groups
+    if by_inverse:
+        straight = frames_of_groups.corrected(state.data, keep, coeffs, inverse, state.readout)
+    else:
+        straight = horner(coeffs, safe)
     if params.frames_within_groups and n > 1 and len(coeffs) > 2:
         degree = jnp.arange(len(coeffs), dtype=coeffs.dtype)[:, None, None]
         curvature = horner((degree * (degree - 1) * coeffs)[2:], safe)

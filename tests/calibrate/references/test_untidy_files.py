@@ -24,7 +24,7 @@ from uptheramp.calibrate.stage1.dark_current import DarkCurrentRefs, dark_curren
 from uptheramp.calibrate.stage1.dq_init import DqInitRefs, dq_init
 from uptheramp.calibrate.stage1.gain_scale import GainScaleRefs, gain_scale
 from uptheramp.calibrate.stage1.ipc import IpcRefs, ipc
-from uptheramp.calibrate.stage1.linearity import LinearityRefs, linearity
+from uptheramp.calibrate.stage1.linearity import LinearityParams, LinearityRefs, linearity
 from uptheramp.calibrate.stage1.reset import ResetRefs, reset
 from uptheramp.calibrate.stage1.saturation import SaturationParams, SaturationRefs, saturation
 from uptheramp.calibrate.stage1.superbias import SuperbiasRefs, superbias
@@ -171,7 +171,7 @@ def test_linearity(tmp_path, place):
     with LinearityModel(path) as model:
         say_where(model)
         theirs = do_correction(official, model)
-    ours, _ = call(linearity, state, LinearityRefs(Linearity.from_file(path, META)), None)
+    ours, _ = call(linearity, state, LinearityRefs(Linearity.from_file(path, META)), LinearityParams())
     assert (theirs.pixeldq & flags.NO_LIN_CORR).any()
     same(ours, theirs, rtol=1e-6)
 
