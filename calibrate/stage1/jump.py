@@ -8,18 +8,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
-from uptheramp.calibrate.kernels import clipped, grow, order, two_point
+from uptheramp.calibrate.kernels import clipped, grow, order, ramp_gls, two_point
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
-from uptheramp.calibrate.stage1.learned import DifferenceTemplate
+from uptheramp.calibrate.stage1 import jump_series
+from uptheramp.calibrate.stage1.learned import DifferenceTemplate, SeriesTemplate
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
 FEWEST_GROUPS = 3
 CLIP_ROUNDS = 5
-SCALE_CLIP = 5.0  # standard deviations beyond which a difference says nothing on the brightness of its integration
-SCALE_ALLOWANCES = (0.2, 0.0)  # share of the difference by which it may depart besides, pass by pass
-TEMPLATE_PASSES = 2
 MEDIAN_VARIANCE = math.pi / 2  # of the median of Gaussian samples, times their number over their variance
 
 
@@ -28,15 +26,16 @@ class JumpRefs(eqx.Module):
 
     gain: Gain
     readnoise: ReadNoise
-    difference_template: DifferenceTemplate | None
+    difference_template: DifferenceTemplate | SeriesTemplate | None
 
 
 class JumpParams(eqx.Module):
     """Names and defaults of the official step.
 
     `expectation` says what a difference is compared with: "exposure", what the pixel does over the exposure in hand as
-    the official step has it, or "template", the pixel's median at that group in a sample of the exposure, scaled by the
-    brightness of the integration. With "exposure" the test is the two-point one below `minimum_sigclip_groups`
+    the official step has it; "template", the pixel's median at that group in a sample of the exposure, scaled by the
+    brightness of the integration; or "series", the same with all groups of the ramp in the test (`jump_series.py`).
+    With "exposure" the test is the two-point one below `minimum_sigclip_groups`
     integrations (groups, unless `only_use_ints`), and from there on sigma clipping of each difference across the
     integrations (across all differences, unless `only_use_ints`). Jumps above `after_jump_flag_dn1` (DN) also flag the
     groups of the next `after_jump_flag_time1` seconds, and again with 2.
@@ -72,40 +71,24 @@ def differences(state: Ramps) -> tuple[Float[Array, "integration n y x"], Bool[A
     return jnp.where(valid, jnp.diff(state.data, axis=1), 0), valid
 
 
-def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> DifferenceTemplate | None:
-    """Median difference (DN) of each pixel and group over the integrations of the sample, brought to one brightness.
-
-    Without that a transit would pull the median of bright pixels, where it exceeds the noise, more than of faint ones.
-    """
-    if params.expectation != "template" or sample.readout.ngroups < FEWEST_GROUPS:
+def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> DifferenceTemplate | SeriesTemplate | None:
+    """What each pixel does from group to group, from a sample of the exposure."""
+    if params.expectation == "exposure" or sample.readout.ngroups < FEWEST_GROUPS:
         return None
     gain = jnp.where(refs.gain.data > 0, refs.gain.data, 1)
-    noise_variance = (refs.readnoise.data * gain) ** 2 / sample.readout.nframes
     difference, valid = differences(sample)
-    template = order.median(difference, valid)
-    for _ in range(TEMPLATE_PASSES):
-        known = jnp.isfinite(template)
-        scale = brightness(difference * gain, valid & known, jnp.where(known, template, 0) * gain, noise_variance)
-        template = order.median(difference / scale, valid)
+    noise = _noise(sample, refs, gain)
+    if params.expectation == "series":
+        series = jump_series.learn(difference * gain, valid, noise, sample.integration)
+        return SeriesTemplate(series.template / gain, series.excess, series.integration)
+    template = jump_series.median_differences(difference * gain, valid, 2 * noise.group) / gain
     return DifferenceTemplate(template, valid.sum(0).astype(difference.dtype))
 
 
-def brightness(
-    difference: Float[Array, "integration n y x"],
-    valid: Bool[Array, "integration n y x"],
-    template: Float[Array, "n y x"],
-    noise_variance: Float[Array, "y x"],
-) -> Float[Array, "integration 1 1 1"]:
-    """Brightness of each integration relative to the template (both e-): weighted mean ratio, outliers clipped."""
-    spread = two_point.sigma(template, noise_variance)
-    weight = jnp.where(valid & (spread > 0), template / jnp.where(spread > 0, spread, 1) ** 2, 0)
-    norm = (weight * template).sum((1, 2, 3), keepdims=True)
-    scale = jnp.ones_like(norm)
-    for allowance in SCALE_ALLOWANCES:
-        reach = SCALE_CLIP * spread + allowance * jnp.abs(template)
-        kept = jnp.clip(difference, scale * template - reach, scale * template + reach)
-        scale = jnp.where(norm > 0, (weight * kept).sum((1, 2, 3), keepdims=True) / jnp.where(norm > 0, norm, 1), 1)
-    return jnp.where(scale > 0, scale, 1)
+def _noise(state: Ramps, refs: JumpRefs, gain: Float[Array, "y x"]) -> jump_series.Noise:
+    frames = state.readout.nframes
+    delay = ramp_gls.averaging_delay(frames, state.frame_time_s) / state.group_time_s
+    return jump_series.Noise((refs.readnoise.data * gain) ** 2 / (2 * frames), delay.astype(gain.dtype))
 
 
 @step(cite="Anderson & Gordon 2011; jwst 3.0.0 jump", learned="difference_template", learn=learn_differences)
@@ -121,9 +104,15 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
     known = refs.gain.data > 0
     gain = jnp.where(known, refs.gain.data, 1)
     difference = difference * gain
-    noise_variance = (refs.readnoise.data * gain) ** 2 / state.readout.nframes
+    noise = _noise(state, refs, gain)
+    noise_variance = 2 * noise.group
     if refs.difference_template is None:
         hit, level = _against_exposure(difference, valid, noise_variance, state, params)
+    elif isinstance(refs.difference_template, SeriesTemplate):
+        expected = refs.difference_template
+        series = jump_series.Series(expected.data * gain, expected.excess, expected.integration)
+        found = jump_series.evidence(difference, valid, series, noise, state.integration, params.rejection_threshold)
+        hit, level, valid = jump_series.hard(found, params.rejection_threshold), found.level, found.valid
     else:
         hit, level, valid = _against_template(difference, valid, noise_variance, refs.difference_template, gain, params)
     info = JumpInfo(hit.sum(), valid.sum())
@@ -244,7 +233,7 @@ def _against_template(
     template = expected.data * gain
     exists = jnp.isfinite(template)
     template, valid = jnp.where(exists, template, 0), valid & exists
-    level = brightness(difference, valid, template, noise_variance) * template
+    level = jump_series.brightness(difference, valid, template, noise_variance) * template
     # the median of n integrations is itself uncertain, by sqrt(pi / 2 n) of their scatter
     uncertain = jnp.sqrt(1 + MEDIAN_VARIANCE / jnp.maximum(expected.count, 1))
     size = two_point.ratio(difference, level, noise_variance) / uncertain

@@ -1,7 +1,7 @@
 """What steps learn from a sample of the exposure before the run: expectations that no single integration made."""
 
 import equinox as eqx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 class RateTemplate(eqx.Module):
@@ -18,6 +18,18 @@ class DifferenceTemplate(eqx.Module):
 
     data: Float[Array, "difference y x"]
     count: Float[Array, "difference y x"]
+
+
+class SeriesTemplate(eqx.Module):
+    """Expected difference of neighbouring groups of each pixel, DN, NaN where the sample holds none.
+
+    `excess` is the standard deviation of the charge of a step there over what the noise model says, `integration` the
+    numbers of the integrations in the sample.
+    """
+
+    data: Float[Array, "difference y x"]
+    excess: Float[Array, "difference y x"]
+    integration: Int[Array, "integration"]
 
 
 class LinePredictor(eqx.Module):

@@ -27,7 +27,7 @@ def prepared(exposure, expectation, depth=0.0, hits=(), **options):
     return state, eqx.tree_at(lambda r: r.difference_template, refs, template, is_leaf=lambda x: x is None), params
 
 
-@pytest.mark.parametrize("expectation", ["exposure", "template"])
+@pytest.mark.parametrize("expectation", ["exposure", "template", "series"])
 def test_hits_and_neighbours_of_large_ones(exposure, expectation):
     hits = [(3, 2, 5, 6, 100.0), (9, 4, 6, 25, 900.0), (9, 2, 6, 25, 700.0)]  # sigma is some 12 DN
     state, refs, params = prepared(exposure, expectation, hits=hits)
@@ -41,9 +41,10 @@ def test_hits_and_neighbours_of_large_ones(exposure, expectation):
     np.testing.assert_array_equal(out.data, state.data)
 
 
-def test_a_transit_is_no_hit(exposure):
+@pytest.mark.parametrize("expectation", ["template", "series"])
+def test_a_transit_is_no_hit(exposure, expectation):
     deep = {"depth": 0.04, "rate_dn": 12000.0}  # four standard deviations of a bright pixel's difference
-    state, refs, params = prepared(exposure, "template", **deep)
+    state, refs, params = prepared(exposure, expectation, **deep)
     out, info = compiled(state, refs, params)
     assert int(info.primary) < 3e-4 * int(info.tested)
     pooled, info = compiled(state, eqx.tree_at(lambda r: r.difference_template, refs, None), JumpParams())
