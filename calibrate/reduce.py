@@ -2,32 +2,33 @@
 
 The path of real and of simulated exposures alike: uncal -> rateints -> calints -> crfints -> x1dints -> white light.
 Every stage opens the product of the one before; a product appears whole or not at all, and missing references are
-listed before any pixel is read.
+listed before any pixel is read. What an earlier run has finished of the same inputs in the same way is not done again.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from uptheramp.calibrate import flags
+from uptheramp.calibrate import origin
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io import images, x1dints
-from uptheramp.calibrate.io.exposure import Exposure
-from uptheramp.calibrate.io.meta import ExposureMeta
-from uptheramp.calibrate.io.times import group_times_s
+from uptheramp.calibrate.io.exposure import Exposure, open_exposure
+from uptheramp.calibrate.io.finished import finished, remember
+from uptheramp.calibrate.io.overlap import Behind, ahead
 from uptheramp.calibrate.references import crds
 from uptheramp.calibrate.references import library as references
 from uptheramp.calibrate.settings import Recipe
-from uptheramp.calibrate.state import LightCurves, Spectra, join
+from uptheramp.calibrate.sink import Outputs, Sink
+from uptheramp.calibrate.state import LightCurves, Rates, Spectra, join
 from uptheramp.calibrate.step import Step
-from uptheramp.calibrate.stream import chunk_size, detector, learned, local, neighbours, split
+from uptheramp.calibrate.stream import Reduced, chunk_size, detector, learned, local, neighbours, split
 
 Progress = Callable[[str, int, int], None]
-STAGE_OF = {"calints": 2, "crfints": 3}  # the stage that makes a product of images
 CHUNK_MB, POOLED_MB = 64.0, 2048.0  # float32 ramps taken at once; all of them where a step pools the exposure
 SAMPLE = 24  # integrations from which steps learn a reference
 
@@ -77,109 +78,155 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 
 def stage1(
-    exposure: Exposure, recipe: Recipe, library: Mapping[str, Any], out: Path, progress: Progress = quiet
+    exposure: Exposure,
+    recipe: Recipe,
+    library: Mapping[str, Any],
+    out: Path,
+    progress: Progress = quiet,
+    *,
+    keep: bool = False,
 ) -> Product:
-    """Ramps to rates: write `_rateints` and `_rate`; returns the flags too (bytes, one a sample)."""
-    budget_mb, sample = (POOLED_MB, exposure.nints) if recipe.pools else (CHUNK_MB, SAMPLE)
+    """Ramps to rates: write `_rateints` and `_rate`, or find them finished.
+
+    `keep` what the steps learned, and the flags that the slopes saw (a byte a sample, in a hidden file).
+    """
+    rateints, mean = (out / f"{exposure.root}_{name}.fits" for name in ("rateints", "rate"))
+    groupdq = out / f".groupdq-{exposure.root}.npy" if keep else None
+    outputs = Outputs(rateints, mean, groupdq, _origin(exposure, recipe, 1, recipe.stage1, library))
+    ready = all(finished(path, outputs.made_from) for path in outputs.paths)
+    known = dict(library)
+    if keep or not ready:
+        sample = exposure.nints if recipe.pools else SAMPLE
+        known = learned(recipe.stage1, exposure.sample(sample), library, recipe.params)
+    if not ready:
+        _rates(exposure, recipe, known, outputs, progress)
+        remember(outputs.paths, outputs.made_from)
+    progress("stage 1", exposure.nints, exposure.nints)
+    return Product(rateints, known, None if groupdq is None else np.load(groupdq, mmap_mode="r"))
+
+
+def _rates(
+    exposure: Exposure, recipe: Recipe, library: Mapping[str, Any], outputs: Outputs, progress: Progress
+) -> None:
+    """Stage 1 chunk by chunk: one is read and one written while one is computed."""
+    budget_mb = POOLED_MB if recipe.pools else CHUNK_MB
     size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints, budget_mb)
-    known = learned(recipe.stage1, exposure.sample(sample), library, recipe.params)
-    path = out / f"{exposure.root}_rateints.fits"
-    cards = recipe.cards(1)
-    kept, total, file, meta = [], _Mean(), None, exposure.meta
-    with ExitStack() as stack:
-        for chunk in detector(recipe.stage1, exposure.chunks(size), known, recipe.params):
-            groupdq = np.asarray(chunk.groupdq[: chunk.count])
-            if file is None:  # which groups count is known once the first chunk is flagged
-                meta = replace(meta, mean_group_s=mean_used_s(groupdq, meta))
-                file = stack.enter_context(images.writer(path, meta, exposure.int_times, "DN/s", cards))
-            piece = images.pieces(chunk.rates, chunk.count)
-            file.write(chunk.first, **piece)
-            total.add(piece)
-            kept.append(groupdq)
-            progress("stage 1", chunk.first + chunk.count, exposure.nints)
-    images.write_mean(out / f"{exposure.root}_rate.fits", meta, total.result(), "DN/s", cards)
-    return Product(path, known, np.concatenate(kept))
+    with Sink(exposure, recipe.cards(1), outputs) as sink:
+        start, leaves = (0, None) if sink.begun is None else (sink.begun.done, sink.begun.memory)
+
+        def write(chunk: Reduced) -> None:
+            progress("stage 1", sink.take(chunk), exposure.nints)
+
+        with closing(ahead(exposure.chunks(size, start))) as chunks, Behind(write) as hand_on:
+            for chunk in detector(recipe.stage1, chunks, library, recipe.params, leaves):
+                hand_on(chunk)
 
 
-def mean_used_s(groupdq: np.ndarray, meta: ExposureMeta) -> float:
-    """Mean time (s after INT_START) of the groups that are not DO_NOT_USE in most pixels: steps drop whole groups."""
-    used = ((groupdq & flags.DO_NOT_USE) == 0).mean((0, 2, 3)) > 0.5
-    return float(group_times_s(meta)[used if used.any() else slice(None)].mean())
-
-
-class _Mean:
-    """Running mean over integrations of the usable values of each pixel."""
-
-    def __init__(self):
-        self.sums: dict[str, Any] = {}
-
-    def add(self, piece: dict[str, np.ndarray]) -> None:
-        good = np.isfinite(piece["SCI"])
-        new = {name: np.where(good, piece[name], 0).sum(0, np.float64) for name in ("SCI", "VAR_POISSON", "VAR_RNOISE")}
-        new["n"] = good.sum(0)
-        new["DQ"] = np.bitwise_and.reduce(piece["DQ"])
-        if not self.sums:
-            self.sums = new
-            return
-        self.sums = {n: self.sums[n] & new[n] if n == "DQ" else self.sums[n] + new[n] for n in new}
-
-    def result(self) -> dict[str, np.ndarray]:
-        n = np.where(self.sums["n"] > 0, self.sums["n"], np.nan)
-        mean = {"SCI": self.sums["SCI"] / n, "DQ": self.sums["DQ"]}
-        mean |= {name: self.sums[name] / n**2 for name in ("VAR_POISSON", "VAR_RNOISE")}
-        mean["ERR"] = np.sqrt(mean["VAR_POISSON"] + mean["VAR_RNOISE"])
-        return mean
+def _origin(exposure: Exposure, recipe: Recipe, stage: int, steps: tuple[Step, ...], library: Mapping[str, Any]) -> str:
+    paths = [segment.path for segment in exposure.segments]
+    return origin.of(paths, steps, recipe.params, library, recipe.cards(*range(1, stage + 1)))
 
 
 def stage2(
-    exposure: Exposure, recipe: Recipe, library: Mapping[str, Any], out: Path, progress: Progress = quiet
+    exposure: Exposure,
+    recipe: Recipe,
+    library: Mapping[str, Any],
+    out: Path,
+    progress: Progress = quiet,
+    *,
+    keep: bool = False,
+    spectra: bool = True,
 ) -> Product:
-    """Rates to calibrated images (`_calints`) and spectra (`_x1dints`)."""
-    return _images_to_spectra(exposure, recipe, recipe.stage2, library, out, "calints", progress)
+    """Rates to calibrated images (`_calints`) and, unless Stage 3 is to make better ones, `spectra` (`_x1dints`)."""
+    outputs = _Images(exposure, recipe, 2, recipe.stage2, out, "calints", spectra)
+    return _images_to_spectra(outputs, library, progress, keep=keep)
 
 
 def stage3(
-    exposure: Exposure, recipe: Recipe, library: Mapping[str, Any], out: Path, progress: Progress = quiet
+    exposure: Exposure,
+    recipe: Recipe,
+    library: Mapping[str, Any],
+    out: Path,
+    progress: Progress = quiet,
+    *,
+    keep: bool = False,
 ) -> Product:
     """Calibrated images to images with outliers flagged (`_crfints`) and final spectra (`_x1dints`)."""
     if exposure.nints < 2:
         raise InputError(f"{exposure.segments[0].path}: one integration is no time series; Stage 3 needs two or more")
     steps = split(recipe.stage3, LightCurves)[0]
-    return _images_to_spectra(exposure, recipe, steps, library, out, "crfints", progress)
+    outputs = _Images(exposure, recipe, 3, steps, out, "crfints", True)
+    return _images_to_spectra(outputs, library, progress, keep=keep)
 
 
-def _images_to_spectra(
-    exposure: Exposure,
-    recipe: Recipe,
-    steps: tuple[Step, ...],
-    library: Mapping[str, Any],
-    out: Path,
-    name: str,
-    progress: Progress,
-) -> Product:
-    on_images, on_spectra = split(steps, Spectra)
-    nints = exposure.nints
-    size = chunk_size(1, exposure.meta.shape, nints, CHUNK_MB)
-    known = learned(steps, exposure.rate_sample(SAMPLE), library, recipe.params)
-    path = out / f"{exposure.root}_{name}.fits"
-    stage = STAGE_OF[name]
-    cards = recipe.cards(*range(1, stage + 1))
+class _Images(NamedTuple):
+    """What a stage on images is to make of an exposure, where."""
+
+    exposure: Exposure
+    recipe: Recipe
+    stage: int
+    steps: tuple[Step, ...]
+    out: Path
+    product: str
+    spectra: bool
+
+    @property
+    def paths(self) -> list[Path]:
+        """The images and, where spectra are wanted, their table."""
+        names = [self.product, *(["x1dints"] if self.spectra else [])]
+        return [self.out / f"{self.exposure.root}_{name}.fits" for name in names]
+
+
+def _images_to_spectra(todo: _Images, library: Mapping[str, Any], progress: Progress, *, keep: bool) -> Product:
+    """Make the products, or find them finished; `keep` what was learned and the spectra for who wants them."""
+    exposure, recipe, name = todo.exposure, todo.recipe, f"stage {todo.stage}"
+    made_from = _origin(exposure, recipe, todo.stage, todo.steps, library)
+    ready = all(finished(path, made_from) for path in todo.paths)
+    known, spectra = dict(library), None
+    if keep or not ready:
+        known = learned(todo.steps, exposure.rate_sample(SAMPLE), library, recipe.params)
+    if not ready:
+        spectra = _calibrated(todo, known, lambda done: progress(name, done, exposure.nints))
+        remember(todo.paths, made_from)
+    elif keep and todo.spectra:
+        spectra = jax.tree.map(_as_computed, open_exposure(todo.paths[1:]).spectra())
+    progress(name, exposure.nints, exposure.nints)
+    return Product(todo.paths[0], known, spectra=spectra)
+
+
+def _as_computed(leaf: jax.Array) -> jax.Array:
+    """Pixels in float32 again, which the table holds in float64."""
+    return leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf
+
+
+def _calibrated(todo: _Images, library: Mapping[str, Any], done: Callable[[int], None]) -> Spectra | None:
+    """Images chunk by chunk: some are read and some written while others are computed."""
+    exposure, params = todo.exposure, todo.recipe.params
+    on_images, on_spectra = split(todo.steps, Spectra)
+    size = chunk_size(1, exposure.meta.shape, exposure.nints, CHUNK_MB)
     if any(step.halo for step in on_images):
-        chunks = neighbours(on_images, exposure.rates, nints, size, known, recipe.params)
+        chunks = neighbours(on_images, exposure.rates, exposure.nints, size, library, params)
     else:
-        chunks = local(on_images, exposure.rate_chunks(size), known, recipe.params)
-    spectra, file = [], None
-    with ExitStack() as stack:
-        for first, count, rates in chunks:
-            if file is None:  # the unit and wavelengths are known once the first chunk is calibrated
-                file = stack.enter_context(
-                    images.writer(path, exposure.meta, exposure.int_times, rates.unit, cards, rates.wavelength_um)
-                )
-                if rates.wavelength_um is not None:
-                    file.write(0, WAVELENGTH=np.asarray(rates.wavelength_um))
+        chunks = local(on_images, ahead(exposure.rate_chunks(size)), library, params)
+    cards = todo.recipe.cards(*range(1, todo.stage + 1))
+    start = next(chunks)
+    like = start[2]  # the unit and the wavelengths are known once the first chunk is calibrated
+    spectra: list[tuple[int, int, Spectra]] = []
+    with images.writer(todo.paths[0], exposure.meta, exposure.int_times, like.unit, cards, like.wavelength_um) as file:
+        if like.wavelength_um is not None:
+            file.write(0, WAVELENGTH=np.asarray(like.wavelength_um))
+
+        def write(first: int, count: int, rates: Rates) -> None:
             file.write(first, **images.pieces(rates, count))
-            spectra += local(on_spectra, [(first, count, rates)], known, recipe.params)
-            progress(f"stage {stage}", first + count, nints)
+            done(first + count)
+
+        with Behind(write) as hand_on:
+            for chunk in chain([start], chunks):
+                hand_on(*chunk)
+                if todo.spectra:
+                    spectra += local(on_spectra, [chunk], library, params)
+    if not todo.spectra:
+        return None
     whole = join(spectra)
-    x1dints.write(out / f"{exposure.root}_x1dints.fits", (whole,), exposure.meta, exposure.int_times, cards)
-    return Product(path, known, spectra=whole)
+    x1dints.write(todo.paths[1], (whole,), exposure.meta, exposure.int_times, cards)
+    return whole

@@ -4,7 +4,7 @@ One compiled program serves every chunk (same shape, the last one padded). Steps
 sample before the first chunk; steps with a halo get neighbouring integrations and give back only their own.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.io.overlap import ahead
 from uptheramp.calibrate.pipeline import Library, Params, compiled, learn, require, run
 from uptheramp.calibrate.state import Ramps, Rates, take
 from uptheramp.calibrate.step import Step
@@ -21,12 +22,13 @@ FLOAT32_BYTES = 4
 
 
 class Reduced(NamedTuple):
-    """One chunk after Stage 1: `groupdq` are the flags that the slope fit saw."""
+    """One chunk after Stage 1: `groupdq` are the flags that the fit saw, `memory` is for the next chunk."""
 
     first: int
     count: int
     rates: Rates
     groupdq: jax.Array
+    memory: dict[str, Any]
     infos: dict[str, Any]
 
 
@@ -53,16 +55,24 @@ def _detector(steps: tuple[Step, ...], ramps: Ramps, library: dict[str, Any], pa
 
 
 def detector(
-    steps: tuple[Step, ...], chunks: Iterable[tuple[int, int, Ramps]], library: Library, params: Params
+    steps: tuple[Step, ...],
+    chunks: Iterable[tuple[int, int, Ramps]],
+    library: Library,
+    params: Params,
+    leaves: Sequence[Any] | None = None,
 ) -> Iterator[Reduced]:
-    """Stage 1 over chunks of ramps; the memory of carried steps runs from one chunk to the next."""
+    """Stage 1 over chunks of ramps; the memory of carried steps runs from one chunk to the next.
+
+    `leaves` are those of the memory before the first chunk, where it goes on from an earlier run.
+    """
     memory: dict[str, Any] | None = None
     for first, count, ramps in chunks:
         if memory is None:
             memory = {step.name: step.carry(ramps) for step in steps if step.carry is not None}
+            memory = memory if leaves is None else jax.tree.unflatten(jax.tree.structure(memory), leaves)
         ramps = replace(ramps, memory=memory)
         rates, groupdq, memory, infos = _detector(steps, ramps, dict(library), dict(params))
-        yield Reduced(first, count, rates, groupdq, infos)
+        yield Reduced(first, count, rates, groupdq, memory, infos)
 
 
 @eqx.filter_jit
@@ -114,7 +124,7 @@ def neighbours(
 ) -> Iterator[tuple[int, int, Rates]]:
     """Steps that need neighbouring integrations, over an exposure served by `read(first, count)`."""
     halo = sum(step.halo for step in steps)
-    for first, count, skip, rates in with_halo(read, nints, size, halo):
+    for first, count, skip, rates in ahead(with_halo(read, nints, size, halo)):
         result, _ = compiled(steps, rates, dict(library), dict(params))
         yield first, count, take(result, slice(skip, skip + count))
 

@@ -16,6 +16,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uptheramp.calibrate import source
+from uptheramp.calibrate.source import DATA
+
 if TYPE_CHECKING:  # workers that compute nothing need no JAX
     from uptheramp.scenarios.scenario import ModeBlock, Scenario
 
@@ -25,7 +28,6 @@ OTHERS = ("mode",)  # modes of the scenario beside the one asked about
 FILES = ("variability",)  # name a file: what counts is what is in it
 ANSWERS = ("calibrate", "simulate", "validate", "scenarios")  # rooms whose code makes the figures
 ELSEWHERE = ("store", "sweep", "sweeps", "dashboard", "cli", "catalog", "figures")  # folders in them that do not
-DATA = (".py", ".toml", ".csv", ".npz")
 PAGES = "report"  # nor do files whose names begin so
 SHORT = 12
 
@@ -96,15 +98,18 @@ def code() -> Code:
     """The code that runs."""
     hashed = hashlib.sha256()
     folders = {room: Path(str(files(f"uptheramp.{room}"))) for room in ANSWERS}
-    for room, folder in folders.items():
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in DATA):
-            inside = path.relative_to(folder)
-            if not set(inside.parts) & set(ELSEWHERE) and not inside.name.startswith(PAGES):
-                hashed.update(f"{room}/{inside.as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    for folder in folders.values():
+        found = (p for p in folder.rglob("*") if p.suffix in DATA)
+        source.feed(hashed, folder, (p for p in found if _answers(p.relative_to(folder))))
     ours = _git(folders["scenarios"], "ls-files", "identity.py")  # an environment may lie inside another repository
     commit = _git(folders["scenarios"], "rev-parse", f"--short={SHORT}", "HEAD") if ours else ""
     changed = "+" if commit and _git(folders["scenarios"].parent, "status", "--porcelain", "--", *ANSWERS) else ""
     return Code(hashed.hexdigest()[:20], version("uptheramp"), commit + changed)
+
+
+def _answers(inside: Path) -> bool:
+    """Whether a file of a room has a part in the figures."""
+    return not set(inside.parts) & set(ELSEWHERE) and not inside.name.startswith(PAGES)
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -61,7 +61,8 @@ def calibrate_files(
     known = load_system(str(system)) if system is not None else None
     products = []
     for stage in todo:
-        product = STAGES[stage](exposure, chosen, library, out, progress)
+        more = {"spectra": False} if stage == 2 and 3 in todo else {}
+        product = STAGES[stage](exposure, chosen, library, out, progress, **more)
         products.append(product.path)
         exposure = open_exposure([product.path])
     if known is not None:

@@ -60,15 +60,15 @@ def reduce_exposure(
     range_um: tuple[float, float],
     progress: Progress,
 ) -> Reduced:
-    """Take an uncal exposure through all stages to light curves; writes every product."""
+    """Take an uncal exposure through all stages to light curves; writes every product that is not there yet."""
     exposure = open_exposure(files)
     chosen = recipe(table, exposure.instrument.step_family, exposure.meta.exp_type, overrides)
     library = load_library(exposure, chosen.stage1 + chosen.stage2 + chosen.stage3, refs)
-    one = stage1(exposure, chosen, library, out, progress)
-    two = stage2(open_exposure([one.path]), chosen, one.library, out, progress)
-    three = stage3(open_exposure([two.path]), chosen, two.library, out, progress)
+    one = stage1(exposure, chosen, library, out, progress, keep=True)
+    two = stage2(open_exposure([one.path]), chosen, one.library, out, progress, keep=True, spectra=False)
+    three = stage3(open_exposure([two.path]), chosen, two.library, out, progress, keep=True)
     spectra = three.spectra
-    assert spectra is not None  # every stage on images ends in spectra
+    assert spectra is not None  # they were kept
     outliers = open_exposure([three.path])
     when = timing(outliers, library["extract1d"])
     curves, binning = bin_channels(spectra, when, resolving_power, range_um)

@@ -8,8 +8,10 @@ from time import perf_counter
 import numpy as np
 from rich.console import Console
 
+from uptheramp.calibrate.io import finished
 from uptheramp.calibrate.reduce import Progress
 from uptheramp.calibrate.settings import recipe
+from uptheramp.scenarios import identity
 from uptheramp.scenarios.judge import check, judge_reduction, true_channels
 from uptheramp.scenarios.limit import pink_covariance
 from uptheramp.scenarios.picture import mode_report
@@ -45,9 +47,15 @@ class ModeRun:
 def simulate_mode(
     scenario: Scenario, block: ModeBlock, folder: Path, progress: Progress, grades: tuple[str, ...] = references.GRADES
 ) -> tuple[Observation, Constants, list[Path]]:
-    """Write the exposure of one mode, its references and its truth."""
+    """Write the exposure of one mode, its references and its truth, unless an earlier run has finished them."""
     observation = observation_of(scenario, block)
     constants = build(observation)
+    made_from = _origin(scenario, block)
+    truth = folder / "truth"
+    refs = [folder / "references" / grade for grade in grades]
+    files, *others = (finished.all_made(place, made_from) for place in (folder, truth, *refs))
+    if files and all(others):
+        return observation, constants, files
     files = level1b.write(
         observation,
         folder,
@@ -56,8 +64,17 @@ def simulate_mode(
         truth_integrations=block.truth_integrations,
         progress=lambda done, total: progress("simulate", done, total),
     )
-    references.write(observation, constants, folder, grades=grades)
+    written = references.write(observation, constants, folder, grades=grades)
+    finished.remember([*truth.glob("truth.*"), *truth.glob("ramps.*"), *written, *files], made_from)
     return observation, constants, files
+
+
+def _origin(scenario: Scenario, block: ModeBlock) -> str:
+    """What a simulated exposure is made from: the scenario less its reduction, and the code."""
+    asked = identity.question(scenario, block, "ramps", full=True)
+    return identity.digest(
+        {**asked, "reduction": None, "name": scenario.name, "seed": scenario.seed, "code": identity.code().source}
+    )
 
 
 def run_mode(

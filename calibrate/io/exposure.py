@@ -100,7 +100,8 @@ class Exposure:
 
     def read(self, first: int, count: int) -> np.ndarray:
         """Raw ramps of integrations first ... first + count - 1 of those present, across segments."""
-        return np.concatenate([uncal.read(s.path, low, number) for s, low, number in self._pieces(first, count)])
+        pieces = [uncal.read(s.path, low, number) for s, low, number in self._pieces(first, count)]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def read_zeroframe(self, first: int, count: int) -> np.ndarray | None:
         """First frames of the same integrations, where the files keep them."""
@@ -156,11 +157,11 @@ class Exposure:
             zeroframe=None if zeroframe is None else jnp.asarray(zeroframe),
         )
 
-    def chunks(self, size: int) -> Iterator[tuple[int, int, Ramps]]:
-        """Yield (first, count, ramps) with every chunk of the same shape; the last one is padded."""
+    def chunks(self, size: int, start: int = 0) -> Iterator[tuple[int, int, Ramps]]:
+        """Yield (first, count, ramps) from integration `start` on, every chunk of one shape; the last one is padded."""
         size = min(size, self.nints)
         offset = self.segments[0].first
-        for first in range(0, self.nints, size):
+        for first in range(start, self.nints, size):
             data, frames = self.read(first, size), self.read_zeroframe(first, size)
             count = len(data)
             number = np.arange(size) + first + offset
@@ -178,6 +179,8 @@ class Exposure:
 
 def _padded(data: np.ndarray, size: int) -> np.ndarray:
     """Fill up to `size` integrations with zeros."""
+    if len(data) == size:
+        return data
     return np.concatenate([data, np.zeros((size - len(data), *data.shape[1:]), data.dtype)])
 
 

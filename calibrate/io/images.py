@@ -4,15 +4,16 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from astropy.io import fits
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io import planes
 from uptheramp.calibrate.io.header import primary
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.streamed import StreamedFile
 from uptheramp.calibrate.state import Rates
 
 MODEL = "CubeModel"
+_READ = ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 
 
 def writer(
@@ -22,8 +23,9 @@ def writer(
     unit: str,
     steps: dict[str, str],
     wavelength_um: np.ndarray | None = None,
+    resume: bool | None = None,
 ) -> StreamedFile:
-    """A file ready to take `pieces(rates)`; `steps` are the S_<STEP> cards of what ran."""
+    """A file ready to take `pieces(rates)`; `steps` are the S_<STEP> cards of what ran, `resume` as `StreamedFile`."""
     count = meta.integration_end - meta.integration_start + 1
     shape = (count, *meta.shape)
     images = {
@@ -37,7 +39,7 @@ def writer(
     if wavelength_um is not None:
         images["WAVELENGTH"] = ("float32", meta.shape, "um")
     header = primary(meta, MODEL, Path(path).name, steps)
-    return StreamedFile(path, header, images, {"INT_TIMES": int_times}, meta.sci_cards())
+    return StreamedFile(path, header, images, {"INT_TIMES": int_times}, meta.sci_cards(), resume)
 
 
 def pieces(rates: Rates, count: int) -> dict[str, np.ndarray]:
@@ -69,30 +71,27 @@ def read(path: Path, meta: ExposureMeta, first: int, count: int) -> Rates:
     InputError
         If an extension that Stage 2 needs is missing or its shape is not the header's.
     """
-    part = slice(first, first + count)
     try:
-        with fits.open(path) as hdus:
-            missing = [name for name in ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE") if name not in hdus]
-            if missing:
-                raise InputError(f"{path}: no extension {', '.join(missing)}; is it a rateints or calints product?")
-            planes = {n: np.asarray(hdus[n].section[part], np.float32) for n in ("SCI", "VAR_POISSON", "VAR_RNOISE")}
-            has_flat = "VAR_FLAT" in hdus
-            flat = np.asarray(hdus["VAR_FLAT"].section[part], np.float32) if has_flat else np.zeros_like(planes["SCI"])
-            dq = np.asarray(hdus["DQ"].section[part]).astype(np.uint32)
-            unit = hdus["SCI"].header.get("BUNIT", "DN/s")
-            wave = np.asarray(hdus["WAVELENGTH"].data, np.float32) if "WAVELENGTH" in hdus else None
+        known = planes.planes(path)
+        missing = [name for name in ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE") if name not in known]
+        if missing:
+            raise InputError(f"{path}: no extension {', '.join(missing)}; is it a rateints or calints product?")
+        piece = {name: planes.read(path, name, first, count) for name in _READ if name in known}
+        wave = planes.read(path, "WAVELENGTH", 0, meta.shape[0])
     except (OSError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: cannot read the images ({error}); the file may be truncated, fetch it again"
         ) from error
+    image = {name: np.asarray(values, np.uint32 if name == "DQ" else np.float32) for name, values in piece.items()}
+    flat = image.get("VAR_FLAT", np.zeros_like(image["SCI"]))
     number = meta.integration_start - 1 + first
     return Rates(
-        data=jnp.asarray(planes["SCI"]),
-        var_poisson=jnp.asarray(planes["VAR_POISSON"]),
-        var_rnoise=jnp.asarray(planes["VAR_RNOISE"]),
+        data=jnp.asarray(image["SCI"]),
+        var_poisson=jnp.asarray(image["VAR_POISSON"]),
+        var_rnoise=jnp.asarray(image["VAR_RNOISE"]),
         var_flat=jnp.asarray(np.nan_to_num(flat)),
-        dq=jnp.asarray(dq),
-        integration=jnp.arange(number, number + len(dq)),
-        wavelength_um=None if wave is None else jnp.asarray(wave),
-        unit=unit,
+        dq=jnp.asarray(image["DQ"]),
+        integration=jnp.arange(number, number + len(image["DQ"])),
+        wavelength_um=None if wave is None else jnp.asarray(wave, jnp.float32),
+        unit=known["SCI"].unit or "DN/s",
     )

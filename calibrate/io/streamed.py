@@ -4,7 +4,9 @@ astropy's own path for unsigned integers moves 0.1 GB/s and needs the whole arra
 Unsigned integers are stored as FITS does it: signed, with the top bit flipped and BZERO saying so.
 """
 
+import os
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -49,6 +51,9 @@ class StreamedFile:
         Extension name -> structured array, appended at the end.
     sci_cards
         Further keywords of SCI.
+    resume
+        Keep what a stopped run has left of the file, and leave it if this one is stopped: None to write it in one go,
+        else whether there is anything to keep.
     """
 
     def __init__(
@@ -58,18 +63,20 @@ class StreamedFile:
         images: dict[str, tuple[str, tuple[int, ...], str]],
         tables: dict[str, np.ndarray],
         sci_cards: Mapping[str, Any] | None = None,
+        resume: bool | None = None,
     ):
         self.path, self.primary, self.images, self.tables = Path(path), primary, images, tables
-        self.sci_cards = dict(sci_cards or {})
+        self.sci_cards, self.resume = dict(sci_cards or {}), resume
 
     def __enter__(self) -> "StreamedFile":
-        self._context = whole(self.path)
+        self._context = whole(self.path, resumable=self.resume is not None)
         self._temporary = self._context.__enter__()
-        self.primary.writeto(self._temporary, overwrite=True)
         self._offsets: dict[str, int] = {}
         # written, not mapped: pages of a mapped file count as memory of the process
-        self._file = file = self._temporary.open("r+b")
-        file.seek(0, 2)
+        self._file = file = self._temporary.open("r+b" if self.resume else "w+b")
+        primary = BytesIO()
+        self.primary.writeto(primary)  # into the file itself astropy would look for what follows
+        file.write(primary.getvalue())
         for name, (dtype, shape, unit) in self.images.items():
             cards = self.sci_cards if name == "SCI" else {}
             file.write(_header(name, dtype, shape, unit, cards).tostring().encode("ascii"))
@@ -96,6 +103,11 @@ class StreamedFile:
                 piece = (piece ^ np.array(1 << (8 * piece.itemsize - 1), dtype)).view(dtype.removeprefix("u"))
             self._file.seek(self._offsets[name] + first * piece[:1].nbytes)
             self._file.write(np.ascontiguousarray(piece, _STORED[dtype]).data)
+
+    def flush(self) -> None:
+        """See to it that what was written is on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

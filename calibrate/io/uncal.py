@@ -4,9 +4,9 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from astropy.io import fits
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io import planes
 from uptheramp.calibrate.io.header import primary
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.streamed import StreamedFile
@@ -72,22 +72,19 @@ def read(path: Path, first: int, count: int) -> np.ndarray:
 
     Files of averaged groups in floating point (simulations) come back as float32.
     """
-    data = _section(path, "SCI", first, count)
+    data = _piece(path, "SCI", first, count)
     assert data is not None  # `open_segment` refuses files without
     return data
 
 
 def read_zeroframe(path: Path, first: int, count: int) -> np.ndarray | None:
     """The first frames of the same integrations, where the file keeps them."""
-    return _section(path, "ZEROFRAME", first, count)
+    return _piece(path, "ZEROFRAME", first, count)
 
 
-def _section(path: Path, name: str, first: int, count: int) -> np.ndarray | None:
+def _piece(path: Path, name: str, first: int, count: int) -> np.ndarray | None:
     try:
-        with fits.open(path) as hdus:
-            if name not in hdus:
-                return None
-            data = hdus[name].section[first : first + count]
+        data = planes.read(path, name, first, count)
     except (OSError, TypeError, ValueError) as error:
         raise InputError(f"{path}: cannot read {name} ({error}); the file may be truncated, fetch it again") from error
-    return np.ascontiguousarray(data, dtype=np.uint16 if data.dtype.kind in "ui" else np.float32)
+    return None if data is None else np.asarray(data, np.uint16 if data.dtype.kind in "ui" else np.float32)

@@ -1,22 +1,19 @@
 """Level-1b files of an exposure, rendered and written chunk by chunk, with the truth beside them."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
 
 import jax
 import numpy as np
 
+from uptheramp.calibrate.io.overlap import ahead
 from uptheramp.calibrate.io.uncal import UncalWriter
 from uptheramp.simulate import truth
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import clock, foresight, layers
 from uptheramp.simulate.ramps.render import Constants, build, draw_chunk
-
-T = TypeVar("T")
 
 CHUNK_SAMPLES = 10_000_000  # of the groups rendered at once: bounds memory at a few hundred MB
 
@@ -78,15 +75,6 @@ def chunks(observation: Observation, constants: Constants, size: int) -> Iterato
         data, memory, drawn = draw_chunk(observation, constants, first, size, memory)
         kept = slice(0, min(size, observation.nints - first))
         yield first, data[kept], jax.tree.map(lambda leaf, kept=kept: leaf[kept], drawn)
-
-
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """Yield the items of an iterator while a thread works on the next one: renders while the last is written."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(next, items, None)
-        while (item := waiting.result()) is not None:
-            waiting = pool.submit(next, items, None)
-            yield item
 
 
 def chunk_size(observation: Observation) -> int:

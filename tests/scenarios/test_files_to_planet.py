@@ -1,7 +1,5 @@
 """`calibrate` from files to the planet's spectrum, entering at every stage, and what is legal but unusual."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -10,9 +8,6 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io import tspec
 from uptheramp.calibrate.io.exposure import open_exposure
 from uptheramp.scenarios.real import calibrate_files
-from uptheramp.scenarios.scenario import find, observation_of
-from uptheramp.simulate.ramps import level1b, references
-from uptheramp.simulate.ramps.render import build
 
 SYSTEM = """
 name = "toy"
@@ -40,20 +35,10 @@ def quiet(*_):
     pass
 
 
-def exposure(folder, **changes):
-    scenario = find("quickstart")
-    block = replace(scenario.mode[0], subarray="SUB512S", nints=40, integrations_in_transit=16.0, **changes)
-    observation = observation_of(scenario, block)
-    constants = build(observation)
-    files = level1b.write(observation, folder, constants=constants, integrations_per_segment=25)
-    references.write(observation, constants, folder, grades=("estimated",))
-    return observation, files, folder / "references" / "estimated"
-
-
 @pytest.fixture(scope="module")
-def series(tmp_path_factory):
+def series(two_segments, tmp_path_factory):
     folder = tmp_path_factory.mktemp("series")
-    observation, files, refs = exposure(folder)
+    observation, files, refs = two_segments
     planet = observation.orbit_planet
     system = folder / "system.toml"
     system.write_text(SYSTEM.format(period=planet.period_d, t0=planet.t0_bjd_tdb))
@@ -102,8 +87,8 @@ def test_official_datamodels_open_the_products(series):
 
 
 @pytest.mark.parametrize("ngroups", [1, 2])
-def test_one_or_two_groups_are_reduced_with_a_warning(tmp_path, ngroups):
-    _, files, refs = exposure(tmp_path, ngroups=ngroups)
+def test_one_or_two_groups_are_reduced_with_a_warning(make_exposure, tmp_path, ngroups):
+    _, files, refs = make_exposure(tmp_path, ngroups=ngroups)
     with pytest.warns(UserWarning, match="the jump step cannot run"):
         products = calibrate_files(files, tmp_path / "out", refs, (1,), "recommended", None, {}, quiet)
     rates = open_exposure(products).rates(0, 3)

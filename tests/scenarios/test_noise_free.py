@@ -11,10 +11,11 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io.exposure import Exposure, Segment
 from uptheramp.calibrate.io.times import DAY_S
-from uptheramp.calibrate.reduce import mean_used_s, reftypes
+from uptheramp.calibrate.reduce import reftypes
 from uptheramp.calibrate.references.linearity import Linearity
 from uptheramp.calibrate.series import bin_channels, timing
 from uptheramp.calibrate.settings import recipe
+from uptheramp.calibrate.sink import mean_used_s
 from uptheramp.calibrate.state import Spectra
 from uptheramp.calibrate.stream import learned, split
 from uptheramp.scenarios.judge import true_channels
