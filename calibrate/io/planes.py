@@ -45,7 +45,8 @@ def _plane(hdu: Any) -> Plane:
     zero, scale, bits = hdu._orig_bzero, hdu._orig_bscale, hdu._orig_bitpix  # noqa: SLF001
     unsigned = zero != 0 and zero == 1 << (abs(bits) - 1)
     plain = isinstance(hdu, fits.ImageHDU) and scale == 1 and (zero == 0 or unsigned) and bits in _TYPES
-    return Plane(hdu.fileinfo()["datLoc"], _TYPES[bits] if plain else None, unsigned, hdu.shape, hdu.header.get("BUNIT"))
+    place: Any = hdu.fileinfo()  # of an open file
+    return Plane(place["datLoc"], _TYPES[bits] if plain else None, unsigned, hdu.shape, hdu.header.get("BUNIT"))
 
 
 def read(path: Path, name: str, first: int, count: int) -> np.ndarray | None:
