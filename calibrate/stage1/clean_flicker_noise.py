@@ -6,10 +6,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
-from uptheramp.calibrate.kernels import background, order
+from uptheramp.calibrate.instruments.core import Readout
+from uptheramp.calibrate.kernels import aperture, background, order
 from uptheramp.calibrate.references.dark import Dark
+from uptheramp.calibrate.references.extract1d import Extract1d
+from uptheramp.calibrate.references.flat import Flat
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
+from uptheramp.calibrate.references.user_mask import UserMask
 from uptheramp.calibrate.stage1 import scene as scene_of
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
@@ -34,6 +38,9 @@ class CleanFlickerNoiseRefs(eqx.Module):
     readnoise: ReadNoise
     dark: Dark | None
     flicker_scene: FlickerScene | None
+    flat: Flat | None = None
+    extract1d: Extract1d | None = None
+    user_mask: UserMask | None = None
 
 
 class CleanFlickerNoiseParams(eqx.Module):
@@ -41,12 +48,19 @@ class CleanFlickerNoiseParams(eqx.Module):
 
     `background_method`: "median", the level of each difference of groups, "median_image", the typical ramp scaled by
     the brightness of the integration, or "none". `n_sigma`: what is brighter in the draft rates is light (0: nothing
-    is). `single_mask`: one mask for the exposure, not one for each integration.
+    is). `single_mask`: one mask for the exposure, not one for each integration. `fit_by_channel`: each output has its
+    own noise. `apply_flat_field`: divide by the flat before levels and noise are looked for. `mask_science_regions`:
+    leave out the aperture of the extraction and what is flagged NON_SCIENCE or MSA_FAILED_OPEN. `user_mask`: FITS file
+    with the background in SCI, in place of all those masks.
     """
 
     background_method: str = eqx.field(static=True, default="median")
     n_sigma: float | jax.Array = 2.0
     single_mask: bool = eqx.field(static=True, default=True)
+    fit_by_channel: bool = eqx.field(static=True, default=False)
+    apply_flat_field: bool = eqx.field(static=True, default=False)
+    mask_science_regions: bool = eqx.field(static=True, default=False)
+    user_mask: str = eqx.field(static=True, default="")
 
 
 def learn_scene(sample: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams) -> FlickerScene:
@@ -60,7 +74,25 @@ def learn_scene(sample: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlicker
         usable = (sample.groupdq & flags.DO_NOT_USE) == 0
         scale = _light(rate, bright) / light
         ramp = order.median(sample.data / scale[:, None, None, None], usable)
-    return FlickerScene(scene_of.unlit(mean, params.n_sigma), bright, light, ramp)
+    return FlickerScene(_unlit(mean, sample, refs, params), bright, light, ramp)
+
+
+def _unlit(
+    rate: Float[Array, "y x"], state: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams
+) -> Bool[Array, "y x"]:
+    """Pixels that show the background alone, by a draft rate and by what is known of the window."""
+    if params.mask_science_regions:
+        outside = (state.pixeldq & (flags.NON_SCIENCE | flags.MSA_FAILED_OPEN)) == 0
+        if (known := refs.extract1d) is not None:
+            axis = aperture.across_axis(known.dispersion_axis)
+            outside = outside & (aperture.coverage(known.lower, known.upper, rate.shape, axis) == 0)
+        rate = jnp.where(outside, rate, jnp.nan)
+    return scene_of.unlit(rate / _flat(refs, params), params.n_sigma)
+
+
+def _flat(refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams) -> Float[Array, "#y #x"]:
+    """Relative response of the pixels, 1 where it is not asked for or not known."""
+    return refs.flat.data if params.apply_flat_field and refs.flat is not None else jnp.ones((1, 1), jnp.float32)
 
 
 @step(
@@ -79,25 +111,34 @@ def clean_flicker_noise(
         return state, None
     fixed = jax.lax.stop_gradient(state)
     scene = refs.flicker_scene or learn_scene(fixed, refs, params)
-    if scene.ramp is None and params.single_mask:
-        rate = jnp.zeros(())
-        masks = jnp.broadcast_to(scene.dark, (len(state.data), *scene.dark.shape))
-    else:
+    by_integration = scene.ramp is not None or not params.single_mask
+    if by_integration:
         rate, _ = scene_of.draft(fixed, refs.gain, refs.readnoise, refs.dark)
-        masks = jax.lax.map(lambda r: scene_of.unlit(r, params.n_sigma), rate)
+    else:
+        rate = jnp.zeros(())
+    if by_integration and refs.user_mask is None:
+        masks = jax.lax.map(lambda r: _unlit(r, fixed, refs, params), rate)
+    else:
+        planes = scene.dark[None] if refs.user_mask is None else refs.user_mask.data
+        masks = planes[jnp.minimum(fixed.integration, len(planes) - 1)]
+    flat = _flat(refs, params)
+
+    def stripes(images: Float[Array, "integration n y x"], usable: Bool[Array, "integration n y x"]) -> Array:
+        return _stripes(images, usable, fixed.readout, params)
+
     if scene.ramp is not None:
-        rest = fixed.data - (_light(rate, scene.bright) / scene.light)[:, None, None, None] * scene.ramp
+        rest = (fixed.data - (_light(rate, scene.bright) / scene.light)[:, None, None, None] * scene.ramp) / flat
         known = jnp.isfinite(rest)
-        noise = _stripes(jnp.where(known, rest, 0), masks[:, None] & known, state.readout.slow_axis)
+        noise = flat * stripes(jnp.where(known, rest, 0), masks[:, None] & known)
         return eqx.tree_at(lambda s: s.data, state, state.data - noise), None
-    difference = jnp.diff(fixed.data, axis=1)
+    difference = jnp.diff(fixed.data, axis=1) / flat
     usable = masks[:, None] & ((fixed.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.JUMP_DET)) == 0)
     usable = usable & jnp.isfinite(difference)
     if params.background_method == "median":
         leveled, usable = _leveled(difference, usable, params)
     else:
         leveled = jnp.where(jnp.isfinite(difference), difference, 0)
-    noise = _stripes(leveled, usable, state.readout.slow_axis)
+    noise = flat * stripes(leveled, usable)
 
     def add(total: Array, x: tuple[Array, Array]) -> tuple[Array, Array]:
         stripe, any_unlit = x  # an image without unlit pixels keeps its noise, and passes none on
@@ -132,11 +173,23 @@ def _leveled(
     return jnp.where(some, leveled.reshape(images.shape), 0), admitted.reshape(images.shape)
 
 
-def _stripes(images: Float[Array, "... y x"], usable: Bool[Array, "... y x"], slow_axis: int) -> Array:
+def _stripes(
+    images: Float[Array, "... y x"], usable: Bool[Array, "... y x"], readout: Readout, params: CleanFlickerNoiseParams
+) -> Float[Array, "... #y #x"]:
     """Median of the usable pixels along the fast axis, 0 where a line has none; broadcasts against the images."""
-    axis = -2 if abs(slow_axis) == 1 else -1
-    level = order.median(jnp.moveaxis(images, axis, 0), jnp.moveaxis(usable, axis, 0))
-    return jnp.expand_dims(jnp.where(jnp.isfinite(level), level, 0), axis)
+    axis = -2 if abs(readout.slow_axis) == 1 else -1
+    fast = images.shape[axis]
+    outputs = readout.outputs if params.fit_by_channel and readout.reference_correction != "interleaved" else 1
+
+    def by_output(x: Array) -> Array:  # pixel of a line, output, ..., line
+        x = jnp.moveaxis(x, axis, 0)
+        return jnp.moveaxis(x.reshape(outputs, fast // outputs, *x.shape[1:]), 1, 0)
+
+    level = order.median(by_output(images), by_output(usable))
+    level = jnp.where(jnp.isfinite(level), level, 0)
+    if outputs == 1:
+        return jnp.expand_dims(level[0], axis)
+    return jnp.moveaxis(jnp.repeat(level, fast // outputs, axis=0), 0, axis)
 
 
 def _light(rate: Float[Array, "integration y x"], bright: Bool[Array, "y x"]) -> Float[Array, "integration"]:

@@ -6,12 +6,18 @@ from types import SimpleNamespace
 import equinox as eqx
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from official_ramps import READ_DN, call, electronics, official_fit, ramps
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.references.extract1d import Extract1d
+from uptheramp.calibrate.references.flat import Flat
+from uptheramp.calibrate.references.user_mask import UserMask
 from uptheramp.calibrate.stage1.clean_flicker_noise import (
     CleanFlickerNoiseParams,
     CleanFlickerNoiseRefs,
+    FlickerScene,
     clean_flicker_noise,
     learn_scene,
 )
@@ -85,3 +91,106 @@ def test_clean_flicker_noise_by_the_median_image_keeps_a_transit():
     bright = (np.asarray(ours.data)[:, -1] - np.asarray(ours.data)[:, 0])[:, 18:23].sum((1, 2))
     depth = 1 - bright[6:].mean() / bright[:6].mean()
     assert abs(depth - 0.03) < 3e-4
+
+
+def striped(shape, slow_axis, outputs, seed):
+    """Ramps with a trace and stripes along the fast axis, of each output its own, and their pattern of response."""
+    rng = np.random.default_rng(seed)
+    ny, nx = shape
+    state = ramps(nints=2, ngroups=4, shape=shape, top=0.0, seed=seed)
+    lines = ny if slow_axis == 2 else nx
+    levels = np.repeat(rng.normal(0, 30, (2, 4, lines, outputs)), (nx if slow_axis == 2 else ny) // outputs, axis=-1)
+    trace = np.exp(-0.5 * ((np.arange(ny)[:, None] - ny / 2) / 2.0) ** 2) * np.ones(nx) * 300 + 40
+    response = rng.normal(1, 0.05, shape).astype(np.float32)
+    light = response * trace * np.arange(1, 5)[:, None, None]
+    stripes = levels if slow_axis == 2 else np.swapaxes(levels, -1, -2)
+    data = (900 + light + stripes + rng.normal(0, READ_DN, (2, 4, *shape))).astype(np.float32)
+    readout = replace(state.readout, slow_axis=slow_axis, outputs=outputs)
+    groupdq = np.zeros(data.shape, np.uint8)
+    groupdq[1, 2, 3:5, 7:12] = flags.DO_NOT_USE
+    return replace(state, data=data, groupdq=groupdq, readout=readout), response, stripes
+
+
+def official_clean(state, mask, method="median", by_channel=False, flat=None):
+    """Every difference of groups cleaned by the official function, with a given mask."""
+    from jwst.clean_flicker_noise import clean_flicker_noise as peer
+
+    theirs = state.data.copy()
+    for i in range(len(theirs)):
+        for j in range(theirs.shape[1] - 1):
+            usable = np.array(mask if mask.ndim == 2 else mask[i])
+            peer._mask_unusable(usable, state.groupdq[i, j + 1])
+            image = state.data[i, j + 1] - state.data[i, j]
+            settings = method, None, 2.0, "median", "ANY", None, state.readout.slow_axis, by_channel, flat
+            cleaned, _, _ = peer._clean_one_image(image, usable, *settings)
+            theirs[i, j + 1] = theirs[i, j] + cleaned
+    return theirs
+
+
+def unlit(mask):
+    """A scene of which only the background is known."""
+    return FlickerScene(np.asarray(mask, bool), np.zeros(mask.shape, bool), np.float32(1), None)
+
+
+def test_noise_by_channel():
+    state, _, _ = striped((24, 2048), 2, 4, seed=11)
+    dark = np.ones((24, 2048), bool)
+    dark[8:16] = False
+    refs = CleanFlickerNoiseRefs(*electronics((24, 2048)), None, unlit(dark))
+    ours, _ = call(clean_flicker_noise, state, refs, CleanFlickerNoiseParams(fit_by_channel=True))
+    theirs = official_clean(state, dark, by_channel=True)
+    np.testing.assert_allclose(ours.data, theirs, atol=0.01)
+    assert np.abs(official_clean(state, dark) - theirs).std() > 10
+
+
+@pytest.mark.parametrize("slow_axis", [1, 2])
+def test_noise_of_a_flat_fielded_scene(slow_axis):
+    state, response, _ = striped((48, 64), slow_axis, 1, seed=12)
+    dark = np.ones((48, 64), bool)
+    dark[16:32] = False
+    zero = np.zeros_like(response)
+    flat = Flat(response, zero, zero.astype(np.uint32))
+    refs = CleanFlickerNoiseRefs(*electronics((48, 64)), None, unlit(dark), flat=flat)
+    ours, _ = call(clean_flicker_noise, state, refs, CleanFlickerNoiseParams(apply_flat_field=True))
+    theirs = official_clean(state, dark, flat=response)
+    np.testing.assert_allclose(ours.data, theirs, atol=0.01)
+    assert np.abs(official_clean(state, dark) - theirs).max() > 0.1
+
+
+@pytest.mark.parametrize("planes", [1, 2])
+def test_noise_outside_a_mask_of_the_user(tmp_path, planes, prism):
+    state, _, _ = striped((48, 64), 1, 1, seed=13)
+    mask = np.ones((planes, 48, 64), np.float32)
+    mask[0, 16:32], mask[-1, 14:30] = 0, 0
+    path = tmp_path / "mask.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(mask if planes > 1 else mask[0], name="SCI")]).writeto(path)
+    meta = prism(nints=2, x_size=64, y_size=48)
+    nothing = unlit(np.zeros((48, 64)))
+    refs = CleanFlickerNoiseRefs(*electronics((48, 64)), None, nothing, user_mask=UserMask.from_file(path, meta))
+    ours, _ = call(clean_flicker_noise, state, refs, CleanFlickerNoiseParams())
+    theirs = official_clean(state, (mask if planes > 1 else mask[0]).astype(bool))
+    np.testing.assert_allclose(ours.data, theirs, atol=0.01)
+    with pytest.raises(InputError, match=r"mask\.fits.*does not fit"):
+        UserMask.from_file(path, prism(nints=3, x_size=64, y_size=47))
+    with pytest.raises(InputError, match=r"nothing\.fits"):
+        UserMask.from_file(tmp_path / "nothing.fits", meta)
+
+
+def test_the_mask_knows_the_flat_and_the_science_regions():
+    state, response, _ = striped((48, 64), 1, 1, seed=14)
+    state.data[:, :, 2, 10:14] += 600 * np.arange(1, 5, dtype=np.float32)[:, None]  # pixels that respond like sixteen
+    response[2, 10:14] = 16
+    zero = np.zeros_like(response)
+    pixeldq = np.zeros((48, 64), np.uint32)
+    pixeldq[:, :5] = flags.NON_SCIENCE
+    state = replace(state, pixeldq=pixeldq)
+    aperture = Extract1d(np.array([15.5]), np.array([31.5]), np.zeros((0, 2, 1)), 1)
+    flat = Flat(response, zero, zero.astype(np.uint32))
+    refs = CleanFlickerNoiseRefs(*electronics((48, 64)), None, None, flat, aperture)
+    learn = eqx.filter_jit(lambda params: learn_scene(state, refs, params).dark)
+    expected = np.ones((48, 64), bool)
+    expected[16:32], expected[:, :5] = False, False
+    regions = learn(CleanFlickerNoiseParams(mask_science_regions=True, n_sigma=0.0))
+    np.testing.assert_array_equal(regions, expected)
+    plain, flattened = (learn(CleanFlickerNoiseParams(apply_flat_field=asked)) for asked in (False, True))
+    assert not plain[2, 10:14].any() and flattened[2, 10:14].all()
