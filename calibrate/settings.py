@@ -58,6 +58,7 @@ CARDS = {
     "jump": "S_JUMP",
     "lastframe": "S_LASTFR",
     "linearity": "S_LINEAR",
+    "one_over_f": "S_ONEOVF",  # ours: no official keyword
     "outlier_detection": "S_OUTLIR",
     "persistence": "S_PERSIS",
     "photom": "S_PHOTOM",

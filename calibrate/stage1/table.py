@@ -19,6 +19,7 @@ from uptheramp.calibrate.stage1.ipc import ipc
 from uptheramp.calibrate.stage1.jump import JumpParams, jump
 from uptheramp.calibrate.stage1.lastframe import lastframe
 from uptheramp.calibrate.stage1.linearity import LinearityParams, linearity
+from uptheramp.calibrate.stage1.one_over_f import one_over_f
 from uptheramp.calibrate.stage1.persistence import persistence
 from uptheramp.calibrate.stage1.picture_frame import picture_frame
 from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, ramp_fit
@@ -40,8 +41,15 @@ _MIRI_MIDDLE = (reset, linearity, rscd, dark_current, refpix)
 _MID_IR = (group_scale, dq_init, emicorr, saturation, *_MIRI_HEAD, *_MIRI_MIDDLE, *_MID_IR_TAIL)
 _TODAY = {"near_ir": _NEAR_IR, "mid_ir": _MID_IR}
 
+
+def _with(step: Step, steps: tuple[Step, ...], before: Step) -> tuple[Step, ...]:
+    """The steps with one more before one of them."""
+    at = steps.index(before)
+    return (*steps[:at], step, *steps[at:])
+
+
 TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
-    "recommended": _TODAY,
+    "recommended": {family: _with(one_over_f, steps, persistence) for family, steps in _TODAY.items()},
     "jwst_3_0": _TODAY,
     "jwst_2021": {
         "near_ir": (*_HEAD, ipc, superbias, refpix, linearity, persistence, dark_current, jump, *_FIT),
@@ -58,7 +66,7 @@ _OFF_TODAY = (
 
 OFF: dict[str, tuple[str, ...]] = {
     # rscd: integrations after the first are alike, and skipping a third of the groups costs photons
-    "recommended": (*_OFF_TODAY, "rscd"),
+    "recommended": (*_OFF_TODAY, "rscd", "one_over_f"),
     "jwst_3_0": ("emicorr", *_OFF_TODAY),
     "jwst_2021": ("ipc", "firstframe", "lastframe", "rscd", "persistence"),
 }

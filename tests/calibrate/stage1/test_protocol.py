@@ -15,9 +15,13 @@ from uptheramp.calibrate.state import Rates
 from uptheramp.calibrate.stream import learned
 
 FAMILIES = [(table, family) for table in ("recommended", "jwst_3_0") for family in TABLES[table]]
-# every step of the longer table, also those that are off; of ours what runs. The steps of jwst_2021 are among them
+# every step of the longer table, also those that are off; of ours what runs, and what only it has. The steps of
+# jwst_2021 are among them
+OURS = {"one_over_f.skip": "false"}
 STEPS = {
-    (table, family): TABLES[table][family] if table == "jwst_3_0" else recipe(table, family, "", stages=(1,)).stage1
+    (table, family): TABLES[table][family]
+    if table == "jwst_3_0"
+    else recipe(table, family, "", OURS, stages=(1,)).stage1
     for table, family in FAMILIES
 }
 CORRECTION = {"near_ir": "amplifiers", "mid_ir": "none"}
@@ -41,7 +45,7 @@ def is_new(step, table, family):
 
 NEW = {
     ("jwst_3_0", "mid_ir"): ("emicorr", "firstframe", "lastframe", "reset", "rscd"),
-    ("recommended", "near_ir"): ("refpix", "jump", "ramp_fit"),
+    ("recommended", "near_ir"): ("refpix", "jump", "one_over_f", "ramp_fit"),
 }
 
 
