@@ -16,7 +16,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "helpers"))
 
 import official_ramps as official  # noqa: E402
-
 from uptheramp.calibrate.references.emicorr import Emicorr, Wave  # noqa: E402
 from uptheramp.calibrate.stage1.emicorr import _Clock  # noqa: E402
 from uptheramp.calibrate.stage1.jump import JumpParams  # noqa: E402
