@@ -7,6 +7,7 @@ from typing import Any
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.settings import recipe
+from uptheramp.scenarios import judge
 from uptheramp.scenarios.identity import NAMES
 from uptheramp.scenarios.scenario import Scenario, changed, find, observation_of
 from uptheramp.scenarios.store.rows import Member, StoredSweep
@@ -66,6 +67,8 @@ def text(value: Any) -> str:
 
 def _check(one: Asked, knobs: Mapping[str, Any]) -> None:
     """Refuse now what would fail later, and knobs that another key makes idle."""
+    if one.case.level == "spectrum":
+        judge.check(one.scenario)
     observation = observation_of(one.scenario, one.block)
     choices = one.scenario.reduction
     family, exp_type = observation.instrument.step_family, observation.mode.exp_type

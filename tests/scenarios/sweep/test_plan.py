@@ -120,3 +120,12 @@ def test_refusals(tmp_path):
     assert "did you mean seeds" in refused(tmp_path, "seed = 4\n")
     with pytest.raises(InputError, match="no such sweep file, and the catalogue has only"):
         find("nothing")
+
+
+def test_eclipses_are_refused_where_depths_are_asked_for(tmp_path):
+    eclipse = HEAD.replace("quickstart", "wasp-43b-miri-lrs-eclipse")
+    (tmp_path / "e.toml").write_text(eclipse)
+    with pytest.raises(InputError, match="is an eclipse, and only transits are judged"):
+        plan(*find(str(tmp_path / "e.toml")))
+    (tmp_path / "e.toml").write_text(eclipse + 'level = "rate"\n')
+    assert plan(*find(str(tmp_path / "e.toml"))).tasks
