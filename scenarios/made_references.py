@@ -13,18 +13,18 @@ from uptheramp.simulate.ramps import references
 from uptheramp.simulate.ramps.render import Constants
 
 KEPT = 6  # folders; a full set of a large subarray is some hundred MB
-_folders: dict[tuple[str, str], tuple[TemporaryDirectory, str]] = {}
+_folders: dict[tuple[str, str, tuple[str, ...]], tuple[TemporaryDirectory, str]] = {}
 
 
 def made(asked: Asked, observation: Observation, constants: Constants) -> tuple[Path, str]:
     """The folder of the case's grade and a hash of the data in it; they depend on the detector, never on the seed."""
-    grade = asked.scenario.reduction.references
-    key = exposure_id(asked), grade
+    grade, wrong = asked.scenario.reduction.references, asked.scenario.reduction.wrong
+    key = exposure_id(asked), grade, wrong
     if key not in _folders:
         while len(_folders) >= KEPT:
             _folders.pop(next(iter(_folders)))[0].cleanup()
         folder = TemporaryDirectory(prefix="uptheramp-references-")
-        references.write(observation, constants, Path(folder.name), grades=(grade,))
+        references.write(observation, constants, Path(folder.name), grades=(grade,), only=wrong)
         _folders[key] = folder, data_id(Path(folder.name))
     folder, name = _folders[key]
     return Path(folder.name) / "references" / grade, name

@@ -62,7 +62,7 @@ def rate_recipe(asked: Asked, observation: Observation) -> Recipe:
 def _answer(asked: Asked, observation: Observation, constants: Constants, data: ndarray, true: truth.Truth) -> Answer:
     chosen = rate_recipe(asked, observation)
     grade = asked.scenario.reduction.references
-    library = references.make(observation, constants, grade)
+    library = references.make(observation, constants, grade, only=asked.scenario.reduction.wrong)
     meta = observation.meta
     instrument, mode, subarray = lookup.match(meta)
     segment = Segment(Path("memory_uncal.fits"), meta, "uncal", clock.int_times(observation))

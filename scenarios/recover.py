@@ -69,7 +69,13 @@ def _way(asked: Asked, observation: Observation) -> tuple[Any, ...]:
     """What a reduction depends on: everything of it but the fit."""
     r, block = asked.scenario.reduction, asked.block
     power = block.resolving_power or r.resolving_power
-    return r.table, r.references, r.parameters or {}, power, block.range_um or observation.mode.useful_range_um
+    return (
+        r.table,
+        (r.references, r.wrong),
+        r.parameters or {},
+        power,
+        block.range_um or observation.mode.useful_range_um,
+    )
 
 
 def _reduce(

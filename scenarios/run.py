@@ -64,17 +64,15 @@ def simulate_mode(
         truth_integrations=block.truth_integrations,
         progress=lambda done, total: progress("simulate", done, total),
     )
-    written = references.write(observation, constants, folder, grades=grades)
+    written = references.write(observation, constants, folder, grades=grades, only=scenario.reduction.wrong)
     finished.remember([*truth.glob("truth.*"), *truth.glob("ramps.*"), *written, *files], made_from)
     return observation, constants, files
 
 
 def _origin(scenario: Scenario, block: ModeBlock) -> str:
-    """What a simulated exposure is made from: the scenario less its reduction, and the code."""
-    asked = identity.question(scenario, block, "ramps", full=True)
-    return identity.digest(
-        {**asked, "reduction": None, "name": scenario.name, "seed": scenario.seed, "code": identity.code().source}
-    )
+    """What a simulated exposure and its references are made from: the scenario less how it is reduced, and the code."""
+    asked = identity.question(scenario, block, "ramps", full=True) | {"reduction": {"wrong": scenario.reduction.wrong}}
+    return identity.digest({**asked, "name": scenario.name, "seed": scenario.seed, "code": identity.code().source})
 
 
 def run_mode(

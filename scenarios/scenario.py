@@ -17,6 +17,7 @@ from uptheramp.calibrate.io.times import DAY_S
 from uptheramp.calibrate.settings import nearest
 from uptheramp.calibrate.tables import structure
 from uptheramp.scenarios import layers
+from uptheramp.simulate.calibration import wrong
 from uptheramp.simulate.observation import Observation, centred, observe
 from uptheramp.simulate.optics.alignment import Alignment
 from uptheramp.simulate.ramps import chain
@@ -32,6 +33,7 @@ class ReductionBlock:
 
     table: str = "recommended"
     references: str = "estimated"  # oracle | estimated | wrong
+    wrong: tuple[str, ...] = ()  # which types err in `wrong` (simulate/calibration/wrong.py); none named: all
     resolving_power: float = 100.0
     limb_darkening: str = "fixed"  # fixed | fitted
     baseline_degree: int = 1
@@ -115,6 +117,11 @@ def checked(scenario: Scenario, path: Path) -> Scenario:
         raise InputError(
             f"{path}: reduction.references is {scenario.reduction.references!r}: oracle, estimated or wrong"
         )
+    unknown = [name for name in scenario.reduction.wrong if name not in wrong.NAMES]
+    if unknown:
+        raise InputError(f"{path}: reduction.wrong: unknown type {unknown[0]!r}; known: {', '.join(wrong.NAMES)}")
+    if scenario.reduction.wrong and scenario.reduction.references != "wrong":
+        raise InputError(f'{path}: reduction.wrong does nothing unless reduction.references = "wrong"')
     if scenario.reduction.limb_darkening not in ("fixed", "fitted"):
         raise InputError(f"{path}: reduction.limb_darkening is {scenario.reduction.limb_darkening!r}: fixed or fitted")
     for label, block in zip(labels, scenario.mode, strict=True):

@@ -99,3 +99,4 @@ ERRORS: dict[str, Callable[[Any], Any]] = {
     "flat": _contrast,
     "photom": _photom,
 }
+NAMES = (*ERRORS, "linearity", "wavemap", "speckernel")  # what can be told to err

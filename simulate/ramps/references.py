@@ -72,7 +72,7 @@ def make(
     if grade not in GRADES:
         raise InputError(f"unknown grade of references: {grade}; known: {', '.join(GRADES)}")
     rng = None if grade == "oracle" else np.random.default_rng([observation.detector_seed, seed, 0x63616C])
-    err = frozenset() if grade != "wrong" else frozenset(only or (*wrong.ERRORS, "linearity", "wavemap", "speckernel"))
+    err = frozenset() if grade != "wrong" else frozenset(only or wrong.NAMES)
     o, c, maps = observation, constants, constants.maps
     clean = np.zeros(o.shape, np.uint32)
     bias = programme.averaged_bias(c, rng)
@@ -139,11 +139,12 @@ def write(
     *,
     grades: tuple[str, ...] = GRADES,
     seed: int = 0,
+    only: Collection[str] | None = None,
 ) -> list[Path]:
-    """Make and write references to `<directory>/references/<grade>/`; return the paths."""
+    """Make and write references (see `make`) to `<directory>/references/<grade>/`; return the paths."""
     paths = []
     for grade in grades:
-        library = make(observation, constants, grade, seed)
+        library = make(observation, constants, grade, seed, only)
         paths += save(observation, library, Path(directory) / "references" / grade)
     return paths
 
