@@ -42,7 +42,8 @@ sees less of it. `flat` weighs wavelengths differently, which is no error: METRI
 
 The polynomial of an on-board average is not the average of the polynomials: with two frames a group (NIRCam, BRIGHT2)
 that leaves a bias by itself, here of some ppm, and of 26 ppm for three groups filled to 75 % of the well
-(`tests/validate/test_summed_light.py`). It goes when the spread of the frames within a group is added, to second order.
+(`tests/validate/test_summed_light.py`). It goes when the spread of the frames within a group is added, to second order,
+as `linearity.frames_within_groups` does (on in the `recommended` table).
 
 """
 
