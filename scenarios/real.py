@@ -11,12 +11,11 @@ from uptheramp.calibrate.fit.spectrum import planet_spectrum
 from uptheramp.calibrate.fit.system import System, load_system
 from uptheramp.calibrate.io import tspec, whtlt
 from uptheramp.calibrate.io.exposure import LEVELS, Exposure, open_exposure
-from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.reduce import Progress, load_library, stage1, stage2, stage3
+from uptheramp.calibrate.references import user_files
 from uptheramp.calibrate.references.extract1d import Extract1d
-from uptheramp.calibrate.references.user_mask import UserMask
 from uptheramp.calibrate.series import bin_channels, plain_timing, timing, white
-from uptheramp.calibrate.settings import Recipe, recipe
+from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.state import Spectra, take
 
 STAGES = {1: stage1, 2: stage2, 3: stage3}
@@ -59,7 +58,7 @@ def calibrate_files(
     if 3 in todo and exposure.nints < 2:
         raise InputError(f"{files[0]}: one integration is no time series; run it with --stages 1,2")
     steps = tuple(step for stage in todo for step in (chosen.stage1, chosen.stage2, chosen.stage3)[stage - 1])
-    library = load_library(exposure, steps, refs, from_crds=from_crds) | _masks(chosen, meta)
+    library = user_files.given(chosen.params, meta) | load_library(exposure, steps, refs, from_crds=from_crds)
     known = load_system(str(system)) if system is not None else None
     products = []
     for stage in todo:
@@ -106,12 +105,6 @@ def _spectra_of(exposure: Exposure) -> Spectra:
     if not beside.is_file():
         raise InputError(f"{path}: no spectra to fit; --system needs --stages up to 2 or 3, or an x1dints file")
     return open_exposure([beside]).spectra()
-
-
-def _masks(chosen: Recipe, meta: ExposureMeta) -> dict[str, UserMask]:
-    """Masks that the user gives by a file's name among the parameters."""
-    name = getattr(chosen.params.get("clean_flicker_noise"), "user_mask", "")
-    return {"user_mask": UserMask.from_file(Path(name), meta)} if name else {}
 
 
 def _warn(exposure: Exposure, stages: Sequence[int]) -> None:

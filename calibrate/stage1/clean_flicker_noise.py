@@ -13,7 +13,7 @@ from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.flat import Flat
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
-from uptheramp.calibrate.references.user_mask import UserMask
+from uptheramp.calibrate.references.user_files import UserMask
 from uptheramp.calibrate.stage1 import scene as scene_of
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step

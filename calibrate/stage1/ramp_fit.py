@@ -79,9 +79,12 @@ def algorithm_for(state: Ramps, params: RampFitParams) -> str:
 def ramp_fit(state: Ramps, refs: RampFitRefs, params: RampFitParams) -> tuple[Rates, RampFitInfo | None]:
     """Fit the slope (DN/s) of every pixel and integration, with its variances by cause.
 
-    Pixels without a usable difference are NaN and DO_NOT_USE, variances 0.
+    Groups that are NaN are not used. Pixels without a usable difference are NaN and DO_NOT_USE, variances 0.
     """
-    state = eqx.tree_at(lambda s: s.groupdq, state, _chosen(state.groupdq, params))
+    finite = jnp.isfinite(state.data)
+    groupdq = state.groupdq | jnp.where(finite, 0, flags.DO_NOT_USE).astype(state.groupdq.dtype)
+    tidy = jnp.where(finite, state.data, 0), _chosen(groupdq, params)
+    state = eqx.tree_at(lambda s: (s.data, s.groupdq), state, tidy)
     known = refs.gain.data > 0
     gain = jnp.where(known, refs.gain.data, 1)
     pixeldq = state.pixeldq | jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)

@@ -148,6 +148,14 @@ def test_settings(refused, uncal, refs, setting, says):
     assert says in refused("calibrate", uncal, "--refs", refs, "--set", setting)
 
 
+@pytest.mark.parametrize("key", ["dq_init.user_supplied_dq", "clean_flicker_noise.user_mask"])
+def test_files_among_the_parameters(refused, uncal, refs, tmp_path, key):
+    line = refused("calibrate", uncal, "--refs", refs, "--set", f"{key}={tmp_path / 'nothing.fits'}")
+    assert "nothing.fits" in line and "FITS image" in line
+    fits.PrimaryHDU(np.zeros((3, 3), np.int32)).writeto(tmp_path / "small.fits")
+    assert "(32, 512)" in refused("calibrate", uncal, "--refs", refs, "--set", f"{key}={tmp_path / 'small.fits'}")
+
+
 def test_unknown_table_and_stages(refused, uncal, refs):
     assert "jwst_3_0" in refused("calibrate", uncal, "--refs", refs, "--table", "jwst_30")
     assert "--stages" in refused("calibrate", uncal, "--refs", refs, "--stages", "1,3")

@@ -20,8 +20,9 @@ from uptheramp.calibrate.references.readnoise import ReadNoise
 from uptheramp.calibrate.references.reset import Reset
 from uptheramp.calibrate.references.saturation import Saturation
 from uptheramp.calibrate.references.superbias import Superbias
+from uptheramp.calibrate.references.user_files import UserDq
 from uptheramp.calibrate.stage1.dark_current import DarkCurrentRefs, dark_current
-from uptheramp.calibrate.stage1.dq_init import DqInitRefs, dq_init
+from uptheramp.calibrate.stage1.dq_init import DqInitParams, DqInitRefs, dq_init
 from uptheramp.calibrate.stage1.gain_scale import GainScaleRefs, gain_scale
 from uptheramp.calibrate.stage1.ipc import IpcRefs, ipc
 from uptheramp.calibrate.stage1.linearity import LinearityParams, LinearityRefs, linearity
@@ -133,10 +134,13 @@ def test_mask(tmp_path, place):
 
     path = write(tmp_path / "mask.fits", place, "MASK", {"DQ": numbered(np.random.default_rng(1), place[0])})
     state, official = exposure()
+    mine = (np.random.default_rng(2).random(META.shape) < 0.05).astype(np.uint32) * np.uint32(flags.HOT)
+    fits.PrimaryHDU(mine).writeto(tmp_path / "mine.fits")
     with MaskModel(path) as model:
         say_where(model)
-        theirs = do_dqinit(official, model)
-    ours, _ = call(dq_init, state, DqInitRefs(Mask.from_file(path, META)), None)
+        theirs = do_dqinit(official, model, user_dq=mine)
+    refs = DqInitRefs(Mask.from_file(path, META), UserDq.from_file(tmp_path / "mine.fits", META))
+    ours, _ = call(dq_init, state, refs, DqInitParams())
     assert (theirs.pixeldq & flags.NONLINEAR).any() and (theirs.groupdq & flags.DO_NOT_USE).any()
     same(ours, theirs)
 
@@ -184,10 +188,16 @@ def test_superbias(tmp_path, place):
     bias = rng.normal(900, 20, place[0])
     path = write(tmp_path / "b.fits", place, "SUPERBIAS", {"SCI": bias, "DQ": numbered(rng, place[0])})
     state, official = exposure()
+    first = state.data[:, 0] - 5
+    first[0, 4, 4:9] = 0  # not usable
+    state = replace(state, zeroframe=first)
+    official.zeroframe, official.meta.exposure.zero_frame = first.copy(), True
     with SuperBiasModel(path) as model:
         theirs = do_correction(official, model)
     ours, _ = call(superbias, state, SuperbiasRefs(Superbias.from_file(path, META)), None)
     same(ours, theirs, atol=2e-3)  # ours rounds the bias to float32 before it subtracts
+    np.testing.assert_allclose(ours.zeroframe, theirs.zeroframe, atol=2e-3)
+    assert (np.asarray(ours.zeroframe)[0, 4, 4:9] == 0).all()
 
 
 def test_superbias_without_a_value(tmp_path):

@@ -13,7 +13,7 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.flat import Flat
-from uptheramp.calibrate.references.user_mask import UserMask
+from uptheramp.calibrate.references.user_files import UserMask
 from uptheramp.calibrate.stage1.clean_flicker_noise import (
     CleanFlickerNoiseParams,
     CleanFlickerNoiseRefs,

@@ -13,14 +13,17 @@ pytest.importorskip("jwst")
 NO_TRAPS = PersistenceRefs(None, None, None)
 
 
-@pytest.mark.parametrize(("threshold", "dnu"), [(None, True), (30000.0, False)])
-def test_persistence(threshold, dnu):
+@pytest.mark.parametrize(
+    ("threshold", "dnu", "time_s"),
+    [(None, True, 33.0), (30000.0, False, 33.0), (30000.0, False, 0.0), (None, True, 1e4)],
+)
+def test_persistence(threshold, dnu, time_s):
     from jwst.persistence import persistence as peer
 
     state = ramps(nints=5, ngroups=5)
     state.groupdq[0, 3:, 2:4] |= flags.SATURATED
     state.groupdq[2, 1:, 3:5] |= flags.SATURATED
-    settings = {"persistence_time": 33.0, "dn_threshold": threshold, "persistence_dnu": dnu}
+    settings = {"persistence_time": time_s, "dn_threshold": threshold, "persistence_dnu": dnu}
     ours, _ = call(persistence, state, NO_TRAPS, PersistenceParams(**settings))
     work = peer.DataSet(model(state), None, persistence_array=np.zeros(state.pixeldq.shape), **settings)
     theirs, _ = work.do_all()

@@ -155,3 +155,20 @@ def test_choice_of_groups(first, last):
     set_groupdq(first, last, 20, state.groupdq, dqflags.group)
     theirs, _ = official_fit(state)
     np.testing.assert_allclose(ours.data, theirs["slope"], rtol=2e-5)
+
+
+@pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY", "GLS"])
+def test_groups_that_are_nan_are_left_out(algorithm):
+    # the official fits take them for 0 (OLS_C), or give up the ramp (LIKELY)
+    state = ramps(nints=1, ngroups=6, top=20000.0)
+    state.groupdq[:] = 0
+    flagged = replace(state, groupdq=state.groupdq.copy())
+    for row, groups in ((2, slice(None)), (3, 3), (4, 0), (5, -1)):
+        state.data[0, groups, row] = np.nan
+        flagged.groupdq[0, groups, row] = flags.DO_NOT_USE
+    flagged = replace(flagged, data=np.nan_to_num(state.data))
+    ours, _ = our_fit(state, RampFitParams(algorithm=algorithm))
+    expected, _ = our_fit(flagged, RampFitParams(algorithm=algorithm))
+    for name in ("data", "var_rnoise", "var_poisson", "dq"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(expected, name), err_msg=name)
+    assert (np.isnan(ours.data)[0, 2]).all() and np.isfinite(ours.data)[0, 3:6].all()

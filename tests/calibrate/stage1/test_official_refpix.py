@@ -76,6 +76,7 @@ WINDOWS = {
         (64, 2048),
         {"odd_even_columns": False, "side_gain": 0.5, "side_smoothing_length": 7},
     ),
+    "stripe with a dead amplifier": (STRIPE, (64, 2048), {}),
     "sides alone, one output": (SOSS, (96, 2048), {}),
 }
 
@@ -100,6 +101,8 @@ def test_reference_pixels_of_a_window(case):
     pixeldq[2, 5:9] |= flags.DO_NOT_USE
     pixeldq[9:13, 1] |= flags.DO_NOT_USE
     data[:, :, 1, 30:33] += 900  # outliers
+    if "dead" in case:
+        pixeldq[:4, 512:1024] |= flags.DO_NOT_USE
     data[0, 0, 2, 5:9] = np.nan  # in pixels not to be used
     official = RampModel(data=data.copy(), pixeldq=pixeldq.copy(), groupdq=np.zeros(data.shape, np.uint8))
     m = official.meta
