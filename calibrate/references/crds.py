@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from uptheramp.calibrate.errors import InputError
 
@@ -64,7 +65,7 @@ def _where() -> str:
     )
 
 
-def _parameters(exposure: Path) -> dict[str, str | int | float | bool]:
+def _parameters(exposure: Path) -> dict[str, Any]:
     """The header under the names that the rules use."""
     from stdatamodels.jwst import datamodels
 

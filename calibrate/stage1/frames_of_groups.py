@@ -37,9 +37,8 @@ def corrected(
     def group(x: tuple[Array, Array]) -> Array:
         index, read = x
         since = [index * r.frames_per_group + frame - (r.nframes - 1) / 2 for frame in range(r.nframes)]
-        frames = [horner(inverse, start + per_frame * time) for time in since]
-        shift = read - sum(frames) / r.nframes
-        return sum(horner(coeffs, frame + shift) for frame in frames) / r.nframes
+        frames = jnp.stack([horner(inverse, start + per_frame * time) for time in since])
+        return horner(coeffs, frames + (read - frames.mean(0))).mean(0)
 
     index = jnp.arange(r.ngroups, dtype=data.dtype)
     return jnp.moveaxis(jax.lax.map(group, (index, jnp.moveaxis(safe, 1, 0))), 0, 1)

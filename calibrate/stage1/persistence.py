@@ -83,9 +83,15 @@ def _without_traps(
     ramp; by the first-order law (Tulloch et al. 2019) both signs follow from one state.
     """
     r, dtype = state.readout, state.data.dtype
+
+    def by_family(values: Float[Array, "family"]) -> Float[Array, "family 1 1"]:
+        return jnp.asarray(values, jnp.float64)[:, None, None]
+
     law = traps.Family(
-        *(jnp.asarray(v, jnp.float64)[:, None, None] for v in (pars.capture0, -pars.capture1, pars.capture2)),
-        -jnp.asarray(pars.decay_param, jnp.float64)[:, None, None],
+        held=by_family(pars.capture0),
+        filling=-by_family(pars.capture1),
+        at_once=by_family(pars.capture2),
+        emptying=-by_family(pars.decay_param),
     )
     known = persat.data > 0
     scale = jnp.where(known, density.data, 0)

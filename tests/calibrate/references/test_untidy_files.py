@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from miri_lrs import META
 from official_ramps import call, ramps
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Readout
-from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.ipc import Ipc
@@ -34,28 +34,6 @@ from uptheramp.calibrate.state import Rates
 pytestmark = pytest.mark.peer
 pytest.importorskip("jwst")
 
-META = ExposureMeta(
-    instrument="MIRI",
-    detector="MIRIMAGE",
-    exp_type="MIR_LRS-SLITLESS",
-    subarray="SLITLESSPRISM",
-    x_start=1,
-    y_start=529,
-    x_size=72,
-    y_size=416,
-    fast_axis=1,
-    slow_axis=2,
-    pattern="FASTR1",
-    nints=3,
-    ngroups=4,
-    nframes=1,
-    groupgap=0,
-    frame_divisor=1,
-    outputs=4,
-    frame_time_s=0.15904,
-    group_time_s=0.15904,
-    start_mjd=60000.0,
-)
 FULL = (1024, 1032)
 # what the file covers: (y, x) shape, its corner (None: not said), its SUBARRAY
 PLACES = {

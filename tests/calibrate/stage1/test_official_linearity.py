@@ -14,16 +14,12 @@ pytestmark = pytest.mark.peer
 pytest.importorskip("jwst")
 
 
-def test_linearity_of_ramps_and_zeroframe():
+def official(state, coeffs, **more):
+    """Ramps, pixel flags and ZEROFRAME by the official function."""
     from stcal.linearity.linearity import linearity_correction
     from stdatamodels.jwst.datamodels import dqflags
 
-    state = ramps(nframes=4, zeroframe=True)
-    state.zeroframe[0, 2, 2] = 0
-    state.groupdq[:, 3:, 1] |= flags.SATURATED
-    coeffs = np.zeros((4, *state.pixeldq.shape), np.float32)
-    coeffs[1], coeffs[2], coeffs[3] = 1.01, 2e-6, 3e-12
-    theirs = linearity_correction(
+    return linearity_correction(
         state.data.copy(),
         state.groupdq,
         state.pixeldq,
@@ -31,7 +27,17 @@ def test_linearity_of_ramps_and_zeroframe():
         state.pixeldq,
         dqflags.pixel,
         zframe=state.zeroframe.copy(),
+        **more,
     )
+
+
+def test_linearity_of_ramps_and_zeroframe():
+    state = ramps(nframes=4, zeroframe=True)
+    state.zeroframe[0, 2, 2] = 0
+    state.groupdq[:, 3:, 1] |= flags.SATURATED
+    coeffs = np.zeros((4, *state.pixeldq.shape), np.float32)
+    coeffs[1], coeffs[2], coeffs[3] = 1.01, 2e-6, 3e-12
+    theirs = official(state, coeffs)
     ours, _ = call(linearity, state, LinearityRefs(Linearity(coeffs, state.pixeldq)), LinearityParams())
     np.testing.assert_allclose(ours.data, theirs[0], rtol=3e-7)
     np.testing.assert_allclose(ours.zeroframe, theirs[2], rtol=3e-7)
@@ -55,26 +61,14 @@ def curved(shape):
 
 @pytest.mark.parametrize("ngroups", [2, 5])
 def test_linearity_of_averaged_frames(ngroups):
-    from stcal.linearity.linearity import linearity_correction
-    from stdatamodels.jwst.datamodels import dqflags
-
     state = ramps(nframes=4, ngroups=ngroups, zeroframe=True)
     state.groupdq[:, 3:, 1] |= flags.SATURATED
     state.groupdq[:, 1:, 2] |= flags.SATURATED
     state.groupdq[:, :, 3] |= flags.SATURATED
     coeffs = curved(state.pixeldq.shape)
     inverse = inverse_of(coeffs)
-    theirs = linearity_correction(
-        state.data.copy(),
-        state.groupdq,
-        state.pixeldq,
-        coeffs.copy(),
-        state.pixeldq,
-        dqflags.pixel,
-        zframe=state.zeroframe.copy(),
-        ilin_coeffs=inverse.copy(),
-        read_pattern=[[k + 1 + 4 * g for k in range(4)] for g in range(ngroups)],
-    )
+    pattern = [[k + 1 + 4 * g for k in range(4)] for g in range(ngroups)]
+    theirs = official(state, coeffs, ilin_coeffs=inverse.copy(), read_pattern=pattern)
     refs = LinearityRefs(Linearity(coeffs, state.pixeldq, inverse))
     ours, _ = call(linearity, state, refs, LinearityParams())
     plain, _ = call(linearity, state, LinearityRefs(Linearity(coeffs, state.pixeldq)), LinearityParams())

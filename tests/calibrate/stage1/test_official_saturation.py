@@ -18,24 +18,13 @@ pytestmark = pytest.mark.peer
 pytest.importorskip("jwst")
 
 
-@pytest.mark.parametrize(
-    ("nframes", "gap", "grow", "read_pattern"),
-    [(1, 0, 1, True), (1, 0, 2, False), (4, 0, 0, True), (4, 0, 1, False), (8, 2, 1, True), (8, 2, 2, True)],
-)
-def test_saturation(nframes, gap, grow, read_pattern):
+def official(state, threshold, dq, bias, grow, read_pattern=True):
+    """Group flags, pixel flags and ZEROFRAME by the official function."""
     from stcal.saturation.saturation import flag_saturated_pixels
     from stdatamodels.jwst.datamodels import dqflags
 
-    state = ramps(nframes=nframes, gap=gap, seed=5, zeroframe=nframes > 1, shape=(14, 15))
-    rng = np.random.default_rng(2)
-    threshold = rng.uniform(40000, 60000, state.pixeldq.shape).astype(np.float32)
-    dq = np.zeros(threshold.shape, np.uint32)
-    dq[3, 3:6] = flags.NO_SAT_CHECK
-    threshold[9, 9] = np.nan
-    bias = np.full(threshold.shape, 900, np.float32)
-    n = state.readout.ngroups
-    pattern = [[k + 1 + g * nframes for k in range(nframes)] for g in range(n)] if read_pattern else None
-    theirs = flag_saturated_pixels(
+    n, ngroups = state.readout.nframes, state.readout.ngroups
+    return flag_saturated_pixels(
         state.data.copy(),
         state.groupdq.copy(),
         state.pixeldq.copy(),
@@ -45,9 +34,24 @@ def test_saturation(nframes, gap, grow, read_pattern):
         dqflags.pixel,
         n_pix_grow_sat=grow,
         zframe=copy.copy(state.zeroframe),
-        read_pattern=pattern,
+        read_pattern=[[k + 1 + g * n for k in range(n)] for g in range(ngroups)] if read_pattern else None,
         bias=bias,
     )
+
+
+@pytest.mark.parametrize(
+    ("nframes", "gap", "grow", "read_pattern"),
+    [(1, 0, 1, True), (1, 0, 2, False), (4, 0, 0, True), (4, 0, 1, False), (8, 2, 1, True), (8, 2, 2, True)],
+)
+def test_saturation(nframes, gap, grow, read_pattern):
+    state = ramps(nframes=nframes, gap=gap, seed=5, zeroframe=nframes > 1, shape=(14, 15))
+    rng = np.random.default_rng(2)
+    threshold = rng.uniform(40000, 60000, state.pixeldq.shape).astype(np.float32)
+    dq = np.zeros(threshold.shape, np.uint32)
+    dq[3, 3:6] = flags.NO_SAT_CHECK
+    threshold[9, 9] = np.nan
+    bias = np.full(threshold.shape, 900, np.float32)
+    theirs = official(state, threshold, dq, bias, grow, read_pattern)
     refs = SaturationRefs(Saturation.tidy(threshold, dq), Superbias(bias, dq * 0))
     ours, _ = call(saturation, state, refs, SaturationParams(n_pix_grow_sat=grow, use_readpatt=read_pattern))
     same(ours, SimpleNamespace(groupdq=theirs[0], pixeldq=theirs[1]))
@@ -76,9 +80,6 @@ HISTORIES = {
 @pytest.mark.parametrize("nframes", [1, 5])
 @pytest.mark.parametrize("grow", [0, 1, 3])
 def test_saturation_of_single_histories(nframes, grow):
-    from stcal.saturation.saturation import flag_saturated_pixels
-    from stdatamodels.jwst.datamodels import dqflags
-
     ngroups, n = 5, len(HISTORIES)
     shape = (9, 9 * n)
     readout = Readout(ngroups, nframes, 0, nframes, 1, 2, 1, (0, 0), (0, 0), "none", 0)
@@ -90,18 +91,7 @@ def test_saturation_of_single_histories(nframes, grow):
     bias[4, 4::9] = [15000 if "bias" in name else 0 for name in HISTORIES]
     state.pixeldq[4, 4] = flags.NONLINEAR
     dq = np.zeros(shape, np.uint32)
-    theirs = flag_saturated_pixels(
-        data.copy(),
-        state.groupdq.copy(),
-        state.pixeldq.copy(),
-        threshold.copy(),
-        dq.copy(),
-        65535.0,
-        dqflags.pixel,
-        n_pix_grow_sat=grow,
-        read_pattern=[[k + 1 + g * nframes for k in range(nframes)] for g in range(ngroups)],
-        bias=bias,
-    )
+    theirs = official(state, threshold, dq, bias, grow)
     refs = SaturationRefs(Saturation.tidy(threshold, dq), Superbias(bias, dq))
     ours, _ = call(saturation, state, refs, SaturationParams(n_pix_grow_sat=grow))
     same(ours, SimpleNamespace(groupdq=theirs[0], pixeldq=theirs[1]))
