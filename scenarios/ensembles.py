@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from uptheramp.scenarios.store.rows import Result
-from uptheramp.validate.ensemble import Ensemble
+from uptheramp.validate.ensemble import Ensemble, usable_bins
 from uptheramp.validate.metrics_file import ModeMetrics, summarise_ensemble
 from uptheramp.validate.record import Record
 
@@ -50,9 +50,12 @@ def ensemble(name: str, results: Sequence[Result]) -> Ensemble | None:
 
 
 def judged(name: str, results: Sequence[Result], modes: int) -> ModeMetrics | None:
-    """The verdict on one of `modes` cases that are judged together; None where there is no ensemble to judge."""
+    """The verdict on one of `modes` cases that are judged together.
+
+    None where there is nothing to judge: fewer than two seeds, or no bin that is finite in all of them.
+    """
     x = ensemble(name, results)
-    if x is None:
+    if x is None or not usable_bins(x).any():
         return None
     return summarise_ensemble(x, mean_records(results), modes=modes)
 

@@ -50,6 +50,8 @@ def _comparison(level: str, settings: tuple[Setting, ...]) -> Iterator[str]:
 def _judged(s: Setting) -> Iterator[str]:
     """Every statistic of METRICS.md with what a perfect pipeline keeps."""
     if s.metrics is None:
+        if s.case.level == "spectrum" and s.seeds > 1:
+            yield f"\n### {s.case.mode}, {s.words}: nothing to judge, no bin has a depth in each of {s.seeds} seeds"
         return
     yield f"\n### {s.case.mode}, {s.words}: {s.metrics.verdict}, {s.seeds} seeds\n"
     yield from _rows(["statistic", "value", "a perfect pipeline keeps", "verdict"])

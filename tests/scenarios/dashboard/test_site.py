@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from uptheramp.scenarios import sweep_table
@@ -97,6 +98,19 @@ def test_a_sweep_as_markdown(site, tmp_path):
     assert {m.mode for m in metrics_file.read(tmp_path / "threshold.json")} == {
         f"prism, jump.rejection_threshold {value}" for value in (3.0, 4.0, 5.0)
     }
+
+
+def test_a_case_in_which_every_bin_fails_once_is_shown_and_not_judged(synthetic, tmp_path):
+    store, of = Store(tmp_path / "store.sqlite"), synthetic.case()
+    rows = [synthetic.result(of, seed, synthetic.version(0)) for seed in (1, 2, 3)]
+    for number, row in enumerate(rows):
+        row.arrays["depth"] = np.where(np.arange(len(synthetic.WAVELENGTH)) % 3 == number, np.nan, row.arrays["depth"])
+    store.add(rows)
+    store.keep_sweep(synthetic.sweep_of([(of, 4.0)]), [of])
+    (sweep,) = store.sweeps()
+    sweep_table.write(tmp_path / "lost.md", sweep_view(store, sweep), "uptheramp sweep lost")
+    assert "nothing to judge, no bin has a depth in each of 3 seeds" in (tmp_path / "lost.md").read_text()
+    assert not (tmp_path / "lost.json").exists()
 
 
 def test_in_a_browser(site, chromium, tmp_path):
