@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-MAX_STEPS = 100
+MAX_STEPS = 500  # free limb darkening of a noisy curve creeps along a valley: one in ten needs more than 100
 TOLERANCE = 1e-9  # of chi-square, which is of the order of the number of points
 LARGEST_DAMPING = 1e10
 

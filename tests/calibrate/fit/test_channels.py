@@ -76,3 +76,14 @@ def test_limb_darkening_fitted_costs_precision(build, plain):
     fitted = fit_channels(data, plain, white, limb_darkening="fitted")
     assert np.all(np.asarray(fitted.depth_error) > np.asarray(held.depth_error))
     assert np.all(np.abs(np.asarray(fitted.depth) - DEPTHS) < 4 * np.asarray(fitted.depth_error))
+
+
+def test_noisy_channels_converge_with_free_limb_darkening(plain, curves_of):
+    rng, number = np.random.default_rng(1), 40
+    u = plain.limb_darkening.at(np.linspace(1.0, 4.0, number))
+    noise = 1.5e-3 * rng.standard_normal((number, len(TIME)))
+    data = curves_of(plain, np.full(number, 0.021), u, noise, t0=T0, time=TIME, offset_s=np.zeros(number))
+    fits = fit_channels(data, plain, fit_white(data, plain), limb_darkening="fitted")
+    assert fits.converged.all()
+    pull = (np.asarray(fits.depth) - 0.021) / np.asarray(fits.depth_error)
+    assert np.abs(pull).max() < 5
