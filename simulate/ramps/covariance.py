@@ -109,7 +109,7 @@ def _motion(pointing: Pointing, shine: chain.Shine, refs: Any, params: Params, o
 
     def between(f: Array, g: Array) -> Array:
         given = [(effect, params.of(own.get(effect.name))) for effect in steered]
-        return sum(effect.covariance(pointing, refs, p, f, g) for effect, p in given)
+        return jnp.stack([jnp.asarray(effect.covariance(pointing, refs, p, f, g)) for effect, p in given]).sum(0)
 
     shifts = jax.vmap(lambda f: jax.vmap(lambda g: between(f, g))(frame))(frame)  # (frame, frame, axis)
 
