@@ -17,11 +17,11 @@ def rolling_median(data: Cube, width: int) -> Cube:
     """Median over `width` neighbours centred on each time (the window reaches one further back where width is even).
 
     Where the window would reach beyond the ends, the value of the nearest full window stands. The window is kept sorted
-    and one value replaced per step, which costs `width` comparisons instead of a sort.
+    and one value replaced per step, which costs `width` comparisons instead of a sort; it is filled in the same way,
+    since sorting along the first axis is slow.
     """
     filled = jnp.where(jnp.isfinite(data), data, jnp.inf)
-    window = jnp.sort(filled[:width], axis=0)
-    count = jnp.sum(jnp.isfinite(data[:width]), 0)
+    empty = jnp.full_like(filled[:width], jnp.inf)
 
     def slide(carry: tuple[Array, Array], change: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
         window, count = carry
@@ -30,8 +30,11 @@ def rolling_median(data: Cube, width: int) -> Cube:
         count = count - jnp.isfinite(leaving) + jnp.isfinite(entering)
         return (window, count), _middle(window, count)
 
-    _, rest = jax.lax.scan(slide, (window, count), (filled[:-width], filled[width:]))
-    centred = jnp.concatenate([_middle(window, count)[None], rest])
+    full, _ = jax.lax.scan(
+        lambda c, x: (slide(c, x)[0], None), (empty, jnp.zeros(data.shape[1:], int)), (empty, filled[:width])
+    )
+    _, rest = jax.lax.scan(slide, full, (filled[:-width], filled[width:]))
+    centred = jnp.concatenate([_middle(*full)[None], rest])
     before = width // 2
     return jnp.pad(centred, [(before, width - 1 - before)] + [(0, 0)] * (data.ndim - 1), mode="edge")
 

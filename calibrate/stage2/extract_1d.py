@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from uptheramp.calibrate import flags
-from uptheramp.calibrate.kernels import aperture
+from uptheramp.calibrate.kernels import aperture, order
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.stage2.background import windows
 from uptheramp.calibrate.stage2.usable import usable, variances, zeroed
@@ -43,11 +43,8 @@ class Extract1dParams(eqx.Module):
 def learn_profile(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -> Profile:
     """Median over the sample's usable integrations, negative pixels set to 0."""
     good = usable(sample)
-    ordered = jnp.sort(jnp.where(good, sample.data, jnp.inf), axis=0)
-    count = jnp.sum(good, 0)
-    last = sample.data.shape[0] - 1
-    pick = [jnp.take_along_axis(ordered, jnp.clip(k, 0, last)[None], 0)[0] for k in ((count - 1) // 2, count // 2)]
-    return Profile(jnp.where(count > 0, jnp.maximum((pick[0] + pick[1]) / 2, 0), 0).astype(sample.data.dtype))
+    middle = order.median(sample.data, good)
+    return Profile(jnp.where(good.any(0), jnp.maximum(middle, 0), 0).astype(sample.data.dtype))
 
 
 @step(cite="jwst 3.0.0 extract_1d (box)", learned="profile", learn=learn_profile)
