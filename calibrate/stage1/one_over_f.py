@@ -55,10 +55,11 @@ class OneOverFRefs(eqx.Module):
 class OneOverFParams(eqx.Module):
     """How light is told from noise.
 
-    `method`: "background", lines are measured beside the aperture and where the draft rates show no light (up to
-    `n_sigma` deviations), on what the unscaled template leaves; "template", on all pixels, the template of the whole
-    image scaled by one factor, the light curve; "joint", on all pixels, together with one scale for each dispersion
-    element. With `kriging` the levels of neighbouring lines tell of each other, as strongly as a sample shows.
+    `method`: "background", lines are measured where the draft rates show no light (up to `n_sigma` deviations) and, if
+    they run across the dispersion, beside the aperture, on what the unscaled template leaves; "template", on all
+    pixels, the template of the whole image scaled by one factor, the light curve; "joint", on all pixels, together with
+    one scale for each dispersion element. With `kriging` the levels of neighbouring lines tell of each other, as
+    strongly as a sample shows.
     """
 
     method: str = eqx.field(static=True, default="joint")
@@ -184,11 +185,13 @@ def _science(state: Ramps, r: Readout) -> Bool[Array, "line fast"]:
 
 
 def _unlit(sample: Ramps, refs: OneOverFRefs, params: OneOverFParams) -> Bool[Array, "line fast"]:
-    """Pixels without light in the mean draft rate, and outside the aperture where one is given."""
+    """Pixels without light in the mean draft rate, and outside the aperture if the lines run across it.
+
+    Along the dispersion the aperture would take whole lines, with the ends that no light reaches.
+    """
     _, mean = scene.draft(sample, refs.gain, refs.readnoise, refs.dark)
-    dark = scene.unlit(mean, params.n_sigma)
-    if refs.extract1d is not None:
-        e = refs.extract1d
+    dark, e = scene.unlit(mean, params.n_sigma), refs.extract1d
+    if e is not None and e.dispersion_axis == abs(sample.readout.slow_axis):
         dark = dark & (aperture.coverage(e.lower, e.upper, dark.shape, aperture.across_axis(e.dispersion_axis)) == 0)
     return _turned(dark, sample.readout)
 
