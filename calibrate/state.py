@@ -25,7 +25,8 @@ class Ramps(eqx.Module):
     `data` in DN (uint16 as read from a file, float32 from the first step on); `integration` is the 0-based number in
     the exposure (padding continues the count); times in seconds; `memory` carries what runs on from chunk to chunk, by
     the name of the step. `start_s` is when each integration starts, from the first of the exposure; None: one after
-    the other. `zeroframe` is the first frame of each integration where it was kept (0: not usable).
+    the other. `zeroframe` is the first frame of each integration where it was kept (0: not usable). `keep` is the
+    probability that a difference of neighbouring groups is no jump, where that is not decided by flags.
     """
 
     data: Num[Array, "integration group y x"]
@@ -38,6 +39,7 @@ class Ramps(eqx.Module):
     memory: dict[str, Any] = eqx.field(default_factory=dict)
     start_s: Float[Array, "integration"] | None = None
     zeroframe: Num[Array, "integration y x"] | None = None
+    keep: Float[Array, "integration difference y x"] | None = None
 
     @property
     def starts_s(self) -> Float[Array, "integration"]:

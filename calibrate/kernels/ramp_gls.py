@@ -47,6 +47,38 @@ def weights(
     return before * after / (1 + (1 - before) * (1 - after)) / poisson
 
 
+def soft_weights(
+    keep: Float[Array, "difference ..."],
+    poisson_per_s: Float[Array, "..."],
+    read_variance: Float[Array, "..."],
+    spacing_s: Float[Array, ""],
+    delay_s: Float[Array, ""],
+) -> Float[Array, "difference ..."]:
+    """GLS weights C^-1 1 where difference k is kept to the degree w_k: those of `weights` where w is 0 or 1.
+
+    Kept in part means noisier, by (1 - w) / w of its variance a. The inverse pivots of that covariance,
+    P_k = w_k / (a - w_k b^2 P_{k-1}) with b = B, are 0 where w is, so nothing is divided by w.
+    """
+    poisson = jnp.maximum(poisson_per_s * spacing_s, LEAST_RATIO * read_variance)
+    b = read_variance - poisson * (delay_s / spacing_s)
+    a = 2 * b + poisson
+
+    def down(before, w):
+        inverse_pivot, y = before
+        y = 1 + b * inverse_pivot * y
+        inverse_pivot = w / (a - w * b**2 * inverse_pivot)
+        return (inverse_pivot, y), (inverse_pivot, y)
+
+    def up(later, row):
+        inverse_pivot, y = row
+        solution = inverse_pivot * (y + b * later)
+        return solution, solution
+
+    zero = jnp.zeros(jnp.broadcast_shapes(keep.shape[1:], a.shape), a.dtype)
+    _, rows = jax.lax.scan(down, (zero, zero), keep)
+    return jax.lax.scan(up, zero, rows, reverse=True)[1]
+
+
 def _sweep(
     usable: Bool[Array, "difference ..."], q: Float[Array, "..."], complement: Float[Array, "..."]
 ) -> Float[Array, "difference ..."]:

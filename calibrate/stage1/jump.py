@@ -1,17 +1,22 @@
 """Find cosmic-ray hits in the ramps."""
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import clipped, grow, order, ramp_gls, two_point
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
-from uptheramp.calibrate.stage1 import jump_series
+from uptheramp.calibrate.stage1 import jump_series, large_events
 from uptheramp.calibrate.stage1.learned import DifferenceTemplate, SeriesTemplate
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
@@ -35,10 +40,13 @@ class JumpParams(eqx.Module):
     `expectation` says what a difference is compared with: "exposure", what the pixel does over the exposure in hand as
     the official step has it; "template", the pixel's median at that group in a sample of the exposure, scaled by the
     brightness of the integration; or "series", the same with all groups of the ramp in the test (`jump_series.py`).
-    With "exposure" the test is the two-point one below `minimum_sigclip_groups`
+    `decision` "soft" (of "series") keeps each difference by the probability that it is no jump instead of flagging it,
+    by a logistic function `temperature` standard deviations wide, which can be differentiated and tends to "hard" as
+    the temperature goes to 0. With "exposure" the test is the two-point one below `minimum_sigclip_groups`
     integrations (groups, unless `only_use_ints`), and from there on sigma clipping of each difference across the
     integrations (across all differences, unless `only_use_ints`). Jumps above `after_jump_flag_dn1` (DN) also flag the
-    groups of the next `after_jump_flag_time1` seconds, and again with 2.
+    groups of the next `after_jump_flag_time1` seconds, and again with 2. `expand_large_events` and `find_showers`
+    enlarge snowballs and showers (`large_events.py`, also for what their parameters mean).
     """
 
     rejection_threshold: float | jax.Array = 4.0
@@ -54,7 +62,28 @@ class JumpParams(eqx.Module):
     min_diffs_single_pass: int = eqx.field(static=True, default=10)
     minimum_sigclip_groups: int = eqx.field(static=True, default=100)
     only_use_ints: bool = eqx.field(static=True, default=True)
+    expand_large_events: bool = eqx.field(static=True, default=False)
+    min_sat_area: float = eqx.field(static=True, default=1.0)
+    min_jump_area: float = eqx.field(static=True, default=5.0)
+    expand_factor: float = eqx.field(static=True, default=2.0)
+    sat_required_snowball: bool = eqx.field(static=True, default=True)
+    min_sat_radius_extend: float = eqx.field(static=True, default=2.5)
+    sat_expand: int = eqx.field(static=True, default=2)
+    edge_size: int = eqx.field(static=True, default=25)
+    mask_snowball_core_next_int: bool = eqx.field(static=True, default=True)
+    snowball_time_masked_next_int: float = eqx.field(static=True, default=4000.0)
+    find_showers: bool = eqx.field(static=True, default=False)
+    max_shower_amplitude: float = eqx.field(static=True, default=6.0)  # the official 4 is never passed on
+    extend_snr_threshold: float = eqx.field(static=True, default=1.2)
+    extend_min_area: int = eqx.field(static=True, default=90)
+    extend_inner_radius: float = eqx.field(static=True, default=1.0)
+    extend_outer_radius: float = eqx.field(static=True, default=2.6)
+    extend_ellipse_expand_ratio: float = eqx.field(static=True, default=1.1)
+    time_masked_after_shower: float = eqx.field(static=True, default=15.0)
+    max_extended_radius: int = eqx.field(static=True, default=200)
     expectation: str = eqx.field(static=True, default="exposure")
+    decision: str = eqx.field(static=True, default="hard")
+    temperature: float | jax.Array = 0.5
 
 
 class JumpInfo(eqx.Module):
@@ -73,6 +102,8 @@ def differences(state: Ramps) -> tuple[Float[Array, "integration n y x"], Bool[A
 
 def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> DifferenceTemplate | SeriesTemplate | None:
     """What each pixel does from group to group, from a sample of the exposure."""
+    if params.decision == "soft" and params.expectation != "series":
+        raise InputError("jump.decision=soft is for jump.expectation=series")
     if params.expectation == "exposure" or sample.readout.ngroups < FEWEST_GROUPS:
         return None
     gain = jnp.where(refs.gain.data > 0, refs.gain.data, 1)
@@ -91,7 +122,17 @@ def _noise(state: Ramps, refs: JumpRefs, gain: Float[Array, "y x"]) -> jump_seri
     return jump_series.Noise((refs.readnoise.data * gain) ** 2 / (2 * frames), delay.astype(gain.dtype))
 
 
-@step(cite="Anderson & Gordon 2011; jwst 3.0.0 jump", learned="difference_template", learn=learn_differences)
+def no_cores(state: Ramps) -> Bool[Array, "y x"]:
+    """Saturated cores of snowballs before the exposure: none. Those of an integration are masked in the next one."""
+    return jnp.zeros(state.data.shape[-2:], bool)
+
+
+@step(
+    cite="Anderson & Gordon 2011; jwst 3.0.0 jump",
+    learned="difference_template",
+    learn=learn_differences,
+    carry=no_cores,
+)
 def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpInfo | None]:
     """Flag JUMP_DET the later group of every difference that stands out.
 
@@ -99,8 +140,9 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
     """
     if state.readout.ngroups < FEWEST_GROUPS:
         return state, None
-    difference, valid = differences(jax.lax.stop_gradient(state))
-    refs = jax.lax.stop_gradient(refs)
+    soft = params.decision == "soft"
+    given, refs = (state, refs) if soft else jax.lax.stop_gradient((state, refs))
+    difference, valid = differences(given)
     known = refs.gain.data > 0
     gain = jnp.where(known, refs.gain.data, 1)
     difference = difference * gain
@@ -113,9 +155,12 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
         series = jump_series.Series(expected.data * gain, expected.excess, expected.integration)
         found = jump_series.evidence(difference, valid, series, noise, state.integration, params.rejection_threshold)
         hit, level, valid = jump_series.hard(found, params.rejection_threshold), found.level, found.valid
+        if soft:
+            state = replace(state, keep=jump_series.soft(found, params.rejection_threshold, params.temperature))
     else:
         hit, level, valid = _against_template(difference, valid, noise_variance, refs.difference_template, gain, params)
-    info = JumpInfo(hit.sum(), valid.sum())
+    own = hit
+    info = JumpInfo(own.sum(), valid.sum())
     usable = (state.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.SATURATED)) == 0
     if params.flag_4_neighbors:
         size = two_point.ratio(difference, level, noise_variance)
@@ -128,13 +173,68 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
     ):
         if time_s > 0:
             hit = hit | (_followed(hit & valid & (rise >= least_dn), time_s // state.group_time_s) & usable)
+    hit = hit & ~own if soft else hit
     groupdq = (
         jnp.asarray(state.groupdq)
         .at[:, 1:]
         .set(state.groupdq[:, 1:] | jnp.where(hit, flags.JUMP_DET, 0).astype(jnp.uint8))
     )
     no_gain = jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
-    return eqx.tree_at(lambda s: (s.groupdq, s.pixeldq), state, (groupdq, state.pixeldq | no_gain)), info
+    state = eqx.tree_at(lambda s: (s.groupdq, s.pixeldq), state, (groupdq, state.pixeldq | no_gain))
+    if params.expand_large_events:
+        state = _with_snowballs(state, params)
+    if params.find_showers:
+        state = _with_showers(state, gain, noise_variance, params)
+    return state, info
+
+
+def _with_snowballs(state: Ramps, params: JumpParams) -> Ramps:
+    def flagged(groupdq: np.ndarray, cores: np.ndarray, group_time_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        chosen = large_events.Snowballs(
+            min_jump_area=params.min_jump_area,
+            min_sat_area=params.min_sat_area,
+            expand_factor=params.expand_factor,
+            sat_required_snowball=params.sat_required_snowball,
+            min_sat_radius_extend=params.min_sat_radius_extend,
+            sat_expand=params.sat_expand,
+            edge_size=params.edge_size,
+            mask_snowball_core_next_int=params.mask_snowball_core_next_int,
+            groups_masked_next_int=int(params.snowball_time_masked_next_int // group_time_s),
+            max_extended_radius=params.max_extended_radius,
+        )
+        return large_events.flag_snowballs(np.asarray(groupdq), np.asarray(cores), chosen)
+
+    given = state.groupdq, state.memory.get("jump", no_cores(state)), state.group_time_s
+    groupdq, cores = _on_host(flagged, given[:2], *given)
+    memory = {**state.memory, "jump": cores} if "jump" in state.memory else state.memory
+    return replace(state, groupdq=groupdq, memory=memory)
+
+
+def _with_showers(
+    state: Ramps, gain: Float[Array, "y x"], noise_variance: Float[Array, "y x"], params: JumpParams
+) -> Ramps:
+    def flagged(charge: np.ndarray, groupdq: np.ndarray, pixeldq: np.ndarray, variance: np.ndarray, time: np.ndarray):
+        chosen = large_events.Showers(
+            extend_snr_threshold=params.extend_snr_threshold,
+            extend_min_area=params.extend_min_area,
+            extend_inner_radius=params.extend_inner_radius,
+            extend_outer_radius=params.extend_outer_radius,
+            extend_ellipse_expand_ratio=params.extend_ellipse_expand_ratio,
+            groups_masked=int(params.time_masked_after_shower // time),
+            max_amplitude=params.max_shower_amplitude * float(time),
+            max_extended_radius=params.max_extended_radius,
+            minimum_sigclip_groups=params.minimum_sigclip_groups,
+        )
+        return large_events.flag_showers(*(np.asarray(x) for x in (charge, groupdq, pixeldq, variance)), chosen)
+
+    given = state.data * gain, state.groupdq, state.pixeldq, noise_variance, state.group_time_s
+    return replace(state, groupdq=_on_host(flagged, state.groupdq, *given))
+
+
+def _on_host(function: Callable[..., Any], like: Any, *arguments: Array) -> Any:
+    """Call numpy from a compiled program; it returns arrays like some given ones."""
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
+    return jax.pure_callback(function, shapes, *jax.lax.stop_gradient(arguments), vmap_method="sequential")
 
 
 def _followed(jumped: Bool[Array, "integration n y x"], groups: Float[Array, ""]) -> Bool[Array, "integration n y x"]:

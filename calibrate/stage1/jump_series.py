@@ -176,18 +176,21 @@ def evidence(
     scale = brightness(difference, valid, template, 2 * noise.group)
     excess = series.excess * _uncertainty(series, integration)
 
-    def look(steps: Mask) -> Differences:
+    def look(steps: Mask, difference: Differences, scale: Array, template: Array, noise: Noise) -> Differences:
         return steps_over_noise(difference, valid & ~steps, scale, template, noise) / excess
+
+    given = difference, scale, template, noise
+    fixed = jax.lax.stop_gradient(given)
 
     def turn(carry: tuple[Mask, Array]) -> tuple[Mask, Array]:
         steps, _ = carry
-        z = jax.lax.stop_gradient(jnp.where(valid & ~steps, look(steps), -jnp.inf))
+        z = jnp.where(valid & ~steps, look(steps, *fixed), -jnp.inf)
         beside = jnp.pad(z, ((0, 0), (1, 1), (0, 0), (0, 0)), constant_values=-jnp.inf)
-        new = (z > threshold) & (z >= beside[:, :-2]) & (z >= beside[:, 2:])
+        new = (z > jax.lax.stop_gradient(threshold)) & (z >= beside[:, :-2]) & (z >= beside[:, 2:])
         return steps | new, new.any()
 
     steps, _ = jax.lax.while_loop(lambda carry: carry[1], turn, (jnp.zeros_like(valid), jnp.asarray(True)))
-    return Evidence(scale * template, look(steps), valid)
+    return Evidence(scale * template, look(steps, *given), valid)
 
 
 def _uncertainty(series: Series, integration: Int[Array, "integration"]) -> Float[Array, "integration 1 1 1"]:

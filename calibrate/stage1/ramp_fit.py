@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import order, ramp_gls, ramp_likelihood, ramp_ols
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.gain import Gain
@@ -89,7 +90,10 @@ def ramp_fit(state: Ramps, refs: RampFitRefs, params: RampFitParams) -> tuple[Ra
     gain = jnp.where(known, refs.gain.data, 1)
     pixeldq = state.pixeldq | jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
     info = None
-    match algorithm_for(state, params):
+    algorithm = algorithm_for(state, params)
+    if state.keep is not None and algorithm != "GLS":
+        raise InputError(f"ramp_fit.algorithm {algorithm} knows no jumps in part; choose GLS, or jump.decision=hard")
+    match algorithm:
         case "OLS_C":
             slope, var_poisson, var_rnoise, fitted = _ols(state, refs, params, gain)
         case "LIKELY":
@@ -130,7 +134,11 @@ def _gls(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
 
     def solve(rate: Float[Array, "... y x"]):
         poisson = jnp.maximum(rate, 0) / gain + dark  # variance per second, DN^2/s
-        weight = ramp_gls.weights(usable, poisson, read, spacing, delay)
+        if state.keep is None:
+            weight = ramp_gls.weights(usable, poisson, read, spacing, delay)
+        else:
+            keep = usable * jnp.moveaxis(state.keep, 1, 0)
+            weight = ramp_gls.soft_weights(keep, poisson, read, spacing, delay)
         weight = jax.lax.stop_gradient(weight) if params.gradient == "frozen" else weight
         total = weight.sum(0)
         weight = weight / jnp.where(total > 0, total, 1)
