@@ -210,22 +210,21 @@ METHODS: dict[str, Callable[[Prepared], Callable[[Any], Array]]] = {
 NOTE = """\
 # Jumps: efficiency against false-positive rate
 
-Made by `python benchmarks/jumps.py docs/jumps.md`; cases that `jumps.json` holds are not measured again. Efficiency(k) is
-the fraction found of the group differences into which a hit put at least k sigma, sigma of the photon and read noise of
-one difference. The false-positive rate is the flagged fraction of differences in pixels without a hit within 3 x 3
-pixels. Both are as METRICS.md has them: own detections only, methods at equal rate, whatever their nominal threshold.
+Made by `python benchmarks/jumps.py docs/jumps.md`; cases that `jumps.json` holds are not measured again.
+Efficiency(k) is the fraction found of the group differences into which a hit put at least k sigma, sigma of the photon
+and read noise of one difference. The false-positive rate is the flagged fraction of differences in pixels without a hit
+within 3 x 3 pixels. Both are as METRICS.md has them: own detections only, methods at equal rate.
 
-- **Exposures**: `SUB512S` of NIRSpec PRISM (12 groups) and `SUB64` of MIRI F1500W (20 groups), with all effects that are
-  on by default: tracks, transit (half of the integrations), telegraph pixels (1 in 1000, up to 3000 s in a level), 1/f,
-  estimated references. The flux of cosmic rays is {storm} times the table's, for statistics: the samples that methods
-  learn from are dirtier than in flight. At 500 integrations {rows} rows around the middle are judged.
+- **Exposures**: `SUB512S` of NIRSpec PRISM (12 groups) and `SUB64` of MIRI F1500W (20 groups), with all effects that
+  are on by default: tracks, transit (half of the integrations), telegraph pixels (1 in 1000), 1/f; estimated
+  references. The flux of cosmic rays is {storm} times the table's, for statistics: what methods learn from is dirtier
+  than in flight. At 500 integrations {rows} rows around the middle are judged.
 - **two-point, sigma clip**: the official ones, in a single pass as the official step has it for 10 differences or more.
   **likelihood**: the search of the official LIKELY fit, on at most {alone} integrations, as it looks at each alone.
   **template**: differences one by one against a median of the series. **series**: `stage1/jump_series.py`, a matched
   filter of a step against the expectation of the series; learned, as in the pipeline, on {sample} integrations.
 - **Limits**: errors are half the 68 % interval of the counted hits; a rate is given where at least {fewest} false
-  positives fix it. Hits are few between 3 and 8 sigma, where methods differ: most hits are large. Rates of 1e-5 are set by
-  pixels that are not Gaussian (telegraph), the same for all methods. Methods see the same exposures.
+  positives fix it. All methods see the same exposures.
 - `series` is one-sided, since hits only add charge; for Gaussian noise its threshold would be 3.09, 3.72 and 4.26 at
   the three rates.
 
