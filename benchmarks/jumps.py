@@ -397,8 +397,10 @@ def write(page: Path, kept: dict[str, Any]) -> None:
     }
     cases = [(name, nints) for name in EXPOSURES for nints in SEEDS if f"{name} {nints}" in results]
     tables = [table(name, nints, results[f"{name} {nints}"]) for name, nints in cases]
+    others = [f"{name} {nints}" for name in EXPOSURES for nints in SEEDS if f"{name} {nints}" not in results]
+    missing = f"\nNot measured yet (the command goes on with them): {', '.join(others)}.\n" if others else ""
     with whole(page) as path:
-        path.write_text(introduction() + "\n".join(tables))
+        path.write_text(introduction() + "\n".join(tables) + missing)
     with whole(page.with_suffix(".png")) as path:
         picture(results).savefig(path, dpi=110, format="png")
 
