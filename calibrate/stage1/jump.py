@@ -1,14 +1,11 @@
 """Find cosmic-ray hits in the ramps."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
@@ -16,7 +13,7 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import clipped, grow, order, ramp_gls, two_point
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
-from uptheramp.calibrate.stage1 import jump_series, large_events
+from uptheramp.calibrate.stage1 import jump_series
 from uptheramp.calibrate.stage1.learned import DifferenceTemplate, SeriesTemplate
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
@@ -45,8 +42,7 @@ class JumpParams(eqx.Module):
     the temperature goes to 0. With "exposure" the test is the two-point one below `minimum_sigclip_groups`
     integrations (groups, unless `only_use_ints`), and from there on sigma clipping of each difference across the
     integrations (across all differences, unless `only_use_ints`). Jumps above `after_jump_flag_dn1` (DN) also flag the
-    groups of the next `after_jump_flag_time1` seconds, and again with 2. `expand_large_events` and `find_showers`
-    enlarge snowballs and showers (`large_events.py`, also for what their parameters mean).
+    groups of the next `after_jump_flag_time1` seconds, and again with 2.
     """
 
     rejection_threshold: float | jax.Array = 4.0
@@ -62,25 +58,6 @@ class JumpParams(eqx.Module):
     min_diffs_single_pass: int = eqx.field(static=True, default=10)
     minimum_sigclip_groups: int = eqx.field(static=True, default=100)
     only_use_ints: bool = eqx.field(static=True, default=True)
-    expand_large_events: bool = eqx.field(static=True, default=False)
-    min_sat_area: float = eqx.field(static=True, default=1.0)
-    min_jump_area: float = eqx.field(static=True, default=5.0)
-    expand_factor: float = eqx.field(static=True, default=2.0)
-    sat_required_snowball: bool = eqx.field(static=True, default=True)
-    min_sat_radius_extend: float = eqx.field(static=True, default=2.5)
-    sat_expand: int = eqx.field(static=True, default=2)
-    edge_size: int = eqx.field(static=True, default=25)
-    mask_snowball_core_next_int: bool = eqx.field(static=True, default=True)
-    snowball_time_masked_next_int: float = eqx.field(static=True, default=4000.0)
-    find_showers: bool = eqx.field(static=True, default=False)
-    max_shower_amplitude: float = eqx.field(static=True, default=6.0)  # the official 4 is never passed on
-    extend_snr_threshold: float = eqx.field(static=True, default=1.2)
-    extend_min_area: int = eqx.field(static=True, default=90)
-    extend_inner_radius: float = eqx.field(static=True, default=1.0)
-    extend_outer_radius: float = eqx.field(static=True, default=2.6)
-    extend_ellipse_expand_ratio: float = eqx.field(static=True, default=1.1)
-    time_masked_after_shower: float = eqx.field(static=True, default=15.0)
-    max_extended_radius: int = eqx.field(static=True, default=200)
     expectation: str = eqx.field(static=True, default="exposure")
     decision: str = eqx.field(static=True, default="hard")
     temperature: float | jax.Array = 0.5
@@ -122,17 +99,7 @@ def _noise(state: Ramps, refs: JumpRefs, gain: Float[Array, "y x"]) -> jump_seri
     return jump_series.Noise((refs.readnoise.data * gain) ** 2 / (2 * frames), delay.astype(gain.dtype))
 
 
-def no_cores(state: Ramps) -> Bool[Array, "y x"]:
-    """Saturated cores of snowballs before the exposure: none. Those of an integration are masked in the next one."""
-    return jnp.zeros(state.data.shape[-2:], bool)
-
-
-@step(
-    cite="Anderson & Gordon 2011; jwst 3.0.0 jump",
-    learned="difference_template",
-    learn=learn_differences,
-    carry=no_cores,
-)
+@step(cite="Anderson & Gordon 2011; jwst 3.0.0 jump", learned="difference_template", learn=learn_differences)
 def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpInfo | None]:
     """Flag JUMP_DET the later group of every difference that stands out.
 
@@ -180,61 +147,7 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
         .set(state.groupdq[:, 1:] | jnp.where(hit, flags.JUMP_DET, 0).astype(jnp.uint8))
     )
     no_gain = jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
-    state = eqx.tree_at(lambda s: (s.groupdq, s.pixeldq), state, (groupdq, state.pixeldq | no_gain))
-    if params.expand_large_events:
-        state = _with_snowballs(state, params)
-    if params.find_showers:
-        state = _with_showers(state, gain, noise_variance, params)
-    return state, info
-
-
-def _with_snowballs(state: Ramps, params: JumpParams) -> Ramps:
-    def flagged(groupdq: np.ndarray, cores: np.ndarray, group_time_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        chosen = large_events.Snowballs(
-            min_jump_area=params.min_jump_area,
-            min_sat_area=params.min_sat_area,
-            expand_factor=params.expand_factor,
-            sat_required_snowball=params.sat_required_snowball,
-            min_sat_radius_extend=params.min_sat_radius_extend,
-            sat_expand=params.sat_expand,
-            edge_size=params.edge_size,
-            mask_snowball_core_next_int=params.mask_snowball_core_next_int,
-            groups_masked_next_int=int(params.snowball_time_masked_next_int // group_time_s),
-            max_extended_radius=params.max_extended_radius,
-        )
-        return large_events.flag_snowballs(np.asarray(groupdq), np.asarray(cores), chosen)
-
-    given = state.groupdq, state.memory.get("jump", no_cores(state)), state.group_time_s
-    groupdq, cores = _on_host(flagged, given[:2], *given)
-    memory = {**state.memory, "jump": cores} if "jump" in state.memory else state.memory
-    return replace(state, groupdq=groupdq, memory=memory)
-
-
-def _with_showers(
-    state: Ramps, gain: Float[Array, "y x"], noise_variance: Float[Array, "y x"], params: JumpParams
-) -> Ramps:
-    def flagged(charge: np.ndarray, groupdq: np.ndarray, pixeldq: np.ndarray, variance: np.ndarray, time: np.ndarray):
-        chosen = large_events.Showers(
-            extend_snr_threshold=params.extend_snr_threshold,
-            extend_min_area=params.extend_min_area,
-            extend_inner_radius=params.extend_inner_radius,
-            extend_outer_radius=params.extend_outer_radius,
-            extend_ellipse_expand_ratio=params.extend_ellipse_expand_ratio,
-            groups_masked=int(params.time_masked_after_shower // time),
-            max_amplitude=params.max_shower_amplitude * float(time),
-            max_extended_radius=params.max_extended_radius,
-            minimum_sigclip_groups=params.minimum_sigclip_groups,
-        )
-        return large_events.flag_showers(*(np.asarray(x) for x in (charge, groupdq, pixeldq, variance)), chosen)
-
-    given = state.data * gain, state.groupdq, state.pixeldq, noise_variance, state.group_time_s
-    return replace(state, groupdq=_on_host(flagged, state.groupdq, *given))
-
-
-def _on_host(function: Callable[..., Any], like: Any, *arguments: Array) -> Any:
-    """Call numpy from a compiled program; it returns arrays like some given ones."""
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
-    return jax.pure_callback(function, shapes, *jax.lax.stop_gradient(arguments), vmap_method="sequential")
+    return eqx.tree_at(lambda s: (s.groupdq, s.pixeldq), state, (groupdq, state.pixeldq | no_gain)), info
 
 
 def _followed(jumped: Bool[Array, "integration n y x"], groups: Float[Array, ""]) -> Bool[Array, "integration n y x"]:
