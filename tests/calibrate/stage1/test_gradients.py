@@ -1,6 +1,7 @@
 """Derivatives of slopes and their variances by all that Stage 1 takes, against central differences in float64."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import equinox as eqx
 import jax
@@ -10,6 +11,7 @@ import pytest
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.gradient import value_and_grad
+from uptheramp.calibrate.kernels import ramp_gls
 from uptheramp.calibrate.pipeline import params_of, run
 from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, ramp_fit
@@ -27,7 +29,7 @@ def double(tree):
     return jax.tree.map(lambda x: np.asarray(x, float) if np.asarray(x).dtype == np.float32 else x, tree)
 
 
-@pytest.fixture(scope="module", params=["near_ir"])
+@pytest.fixture(scope="module", params=CORRECTION)
 def stage(request, exposure):
     """Steps, ramps in float64, references that differ from pixel to pixel, and parameters."""
     case = exposure(nints=2, ngroups=5, correction=CORRECTION[request.param])
@@ -126,10 +128,26 @@ def fit_alone(exposure, algorithm, gradient):
     return (ramp_fit,), ramps, learned((ramp_fit,), ramps, library, params), params, set(library)
 
 
-@pytest.mark.parametrize("algorithm", ["OLS_C"])
+@pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY", "GLS"])
 def test_fits_with_exact_gradients(exposure, algorithm):
     stage = fit_alone(exposure, algorithm, "exact")
     tree, loss = inputs(stage), loss_of(stage)
     _, gradient = jax.jit(value_and_grad(loss))(tree)
     for name, (along, difference) in compare(jax.jit(loss), gradient, tree, stage[1]).items():
         np.testing.assert_allclose(along, difference, rtol=2e-5, atol=2e-4, err_msg=name)
+
+
+def test_frozen_gradients_are_those_of_the_fit_with_its_weights_held(exposure):
+    stage = fit_alone(exposure, "GLS", "frozen")
+    tree, loss = inputs(stage), loss_of(stage)
+    _, gradient = jax.jit(value_and_grad(loss))(tree)
+    kept, weights = [], ramp_gls.weights
+    with patch.object(ramp_gls, "weights", lambda *given: kept.append(weights(*given)) or kept[-1]):
+        loss(tree)
+    with patch.object(ramp_gls, "weights", lambda *_: kept[0]):
+        found = compare(jax.jit(lambda x: loss(x)), gradient, tree, stage[1])
+    for name, (along, difference) in found.items():
+        np.testing.assert_allclose(along, difference, rtol=2e-5, atol=2e-4, err_msg=name)
+    # they are not the exact ones: the gain moves the weights
+    moving = compare(jax.jit(loss), gradient, tree, stage[1])["['references']['gain'].data"]
+    assert abs(moving[0] - moving[1]) > 1e-3 * abs(moving[1])
