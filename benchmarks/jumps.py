@@ -345,31 +345,33 @@ def cell(point: Point, k: float) -> str:
 
 @style.styled
 def picture(results: dict[str, dict[str, dict[str, Point]]]) -> Figure:
-    """Efficiency by charge at one rate; exposures down, numbers of integrations across."""
-    names = list(EXPOSURES)
-    figure = Figure(figsize=(12.5, 4.0 * len(names)), layout="constrained")
-    axes = figure.subplots(len(names), len(SEEDS), sharex=True, sharey=True)
-    for row, name in zip(axes, names, strict=True):
-        for ax, nints in zip(row, SEEDS, strict=True):
-            for method, colour in COLOURS.items():
-                point = results.get(f"{name} {nints}", {}).get(method, {}).get(SHOWN)
-                if point is None:
-                    continue
-                found, there = np.array(point.found), np.array(point.there)
-                low, high = np.array([clopper_pearson(round(f), n) for f, n in zip(found, there, strict=True)]).T
-                shift = 1 + 0.012 * (list(COLOURS).index(method) - 2)  # so that bars do not hide each other
-                fraction = found / np.maximum(there, 1)
-                bars = np.maximum([fraction - low, high - fraction], 0)
-                ax.errorbar(np.array(KS) * shift, fraction, bars, color=colour, marker="o", ms=4, label=method)
-            ax.set_title(f"{name}, {nints} integrations")
-            ax.set_xscale("log")
-            ax.set_xticks(KS, [f"{k:.0f}" for k in KS])
-            ax.minorticks_off()
-        row[0].set_ylabel("fraction found")
-    for ax in axes[-1]:
+    """Efficiency by charge at one rate; a panel for each case that has been measured."""
+    across = min(len(results), len(SEEDS))
+    down = -(-len(results) // across)
+    figure = Figure(figsize=(4.2 * across, 4.0 * down), layout="constrained")
+    axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    for ax, (case, methods) in zip(axes.flat, results.items(), strict=False):
+        for method, colour in COLOURS.items():
+            point = methods.get(method, {}).get(SHOWN)
+            if point is None:
+                continue
+            found, there = np.array(point.found), np.array(point.there)
+            low, high = np.array([clopper_pearson(round(f), n) for f, n in zip(found, there, strict=True)]).T
+            shift = 1 + 0.012 * (list(COLOURS).index(method) - 2)  # so that bars do not hide each other
+            fraction = found / np.maximum(there, 1)
+            bars = np.maximum([fraction - low, high - fraction], 0)
+            ax.errorbar(np.array(KS) * shift, fraction, bars, color=colour, marker="o", ms=4, label=method)
+        ax.set_title(f"{case} integrations")
+        ax.set_xscale("log")
+        ax.set_xticks(KS, [f"{k:.0f}" for k in KS])
+        ax.minorticks_off()
         ax.set_xlabel("charge of the hit / sigma of a difference")
+    for ax in axes.flat[len(results) :]:
+        ax.remove()
+    for row in axes:
+        row[0].set_ylabel("fraction found")
     axes[0, 0].legend(loc="lower right")
-    figure.suptitle(f"Hits found at a false-positive rate of {SHOWN}", x=0.01, ha="left")
+    axes[0, 0].set_title(f"{axes[0, 0].get_title()}, rate {SHOWN}")
     return figure
 
 
