@@ -371,7 +371,7 @@ def picture(results: dict[str, dict[str, dict[str, Point]]]) -> Figure:
     for row in axes:
         row[0].set_ylabel("fraction found")
     axes[0, 0].legend(loc="lower right")
-    figure.suptitle(f"Hits found at a false-positive rate of {SHOWN}", x=0.01, ha="left")
+    figure.suptitle(f"Hits found, false-positive rate {SHOWN}", x=0.01, ha="left")
     return figure
 
 
