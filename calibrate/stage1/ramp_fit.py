@@ -36,8 +36,9 @@ class RampFitParams(eqx.Module):
 
     `algorithm`: "OLS_C", the official segments and weights; "LIKELY", the official likelihood fit with its own search
     for jumps (OLS_C below four groups); "GLS", the same covariance with the pixel's typical rate in it, no search.
-    `gradient`: "exact" differentiates the weights of LIKELY and GLS, "frozen" holds them. `suppress_one_group`: ramps
-    with one good group get no rate. `firstgroup`, `lastgroup`: the groups to use, counted from 0.
+    `gradient`: "exact" differentiates the weights of LIKELY and GLS, "frozen" holds them; the rate that LIKELY's search
+    makes its weights from is held in both. `suppress_one_group`: ramps with one good group get no rate. `firstgroup`,
+    `lastgroup`: the groups to use, counted from 0.
     """
 
     algorithm: str = eqx.field(static=True, default="OLS_C")
