@@ -90,6 +90,16 @@ class ChargeMigration(Sourced):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cruciform(Sourced):
+    """Light scattered into a cross along the rows and columns."""
+
+    wavelength_um: tuple[float, ...]
+    share: tuple[float, ...]  # of the light, at these wavelengths
+    hole_px: float  # nearest that it comes to its pixel
+    length_px: float  # over which the arms fall by e
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignalIpc(Sourced):
     """Inter-pixel coupling that falls with signal and contrast (Donlon et al. 2018)."""
 
@@ -216,6 +226,7 @@ class Detector(Sourced):
     one_over_f: OneOverF
     cosmic_rays: CosmicRays
     defects: PixelDefects
+    cruciform: Cruciform | None = None
     persistence: Persistence | None = None
     charge_migration: ChargeMigration | None = None
     signal_ipc: SignalIpc | None = None

@@ -12,6 +12,7 @@ from uptheramp.simulate.detector.adc import Adc, convert
 from uptheramp.simulate.detector.charge_migration import ChargeMigration
 from uptheramp.simulate.detector.cosmic_rays import CosmicRays
 from uptheramp.simulate.detector.crosstalk import Crosstalk
+from uptheramp.simulate.detector.cruciform import Cruciform
 from uptheramp.simulate.detector.dark import Dark
 from uptheramp.simulate.detector.emi import Emi
 from uptheramp.simulate.detector.flat import Flat
@@ -42,6 +43,7 @@ Shine = Callable[[Pointing], tuple[Illumination, dict[str, Array]]]  # what the 
 
 POINTING: tuple[Effect, ...] = (MovingTelescope(),)
 LIGHT_AND_CHARGE: tuple[Effect, ...] = (
+    Cruciform(),
     Flat(),
     ResponseDrift(),
     Dark(),
