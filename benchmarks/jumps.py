@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
-from matplotlib.figure import Figure
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.instruments import lookup
@@ -40,7 +39,7 @@ from uptheramp.simulate import truth
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps import clock, level1b, references
 from uptheramp.simulate.ramps.render import build
-from uptheramp.validate.figures import style
+from uptheramp.validate.figures.jump_efficiency import jump_efficiency
 from uptheramp.validate.metrics.intervals import clopper_pearson
 from uptheramp.validate.metrics.jump import clean
 
@@ -52,13 +51,6 @@ FEWEST_FALSE = 10  # false positives that fix a rate
 FOR_LIKELIHOOD = 100  # integrations: it looks at each alone
 CLASSES = (3.0, 4.0, 5.0, 8.0)  # k of the tables
 SHOWN = "1e-05"
-COLOURS = {
-    "two-point": style.SOFT,
-    "sigma clip": style.WARN,
-    "likelihood": style.DATA,
-    "template": style.ACCENT,
-    "series": style.GOOD,
-}
 CHUNK = 2**24  # samples taken through Stage 1 at once
 EXPOSURES = {
     "NIRSpec PRISM": ModeBlock("nirspec_prism", ngroups=12, nints=0, k_mag=12.2, subarray="SUB512S"),
@@ -343,38 +335,6 @@ def cell(point: Point, k: float) -> str:
     return f"{value:.3f} ± {(high - low) / 2:.3f}"
 
 
-@style.styled
-def picture(results: dict[str, dict[str, dict[str, Point]]]) -> Figure:
-    """Efficiency by charge at one rate; a panel for each case that has been measured."""
-    across = min(len(results), len(SEEDS))
-    down = -(-len(results) // across)
-    figure = Figure(figsize=(4.2 * across, 4.0 * down), layout="constrained")
-    axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-    for ax, (case, methods) in zip(axes.flat, results.items(), strict=False):
-        for method, colour in COLOURS.items():
-            point = methods.get(method, {}).get(SHOWN)
-            if point is None:
-                continue
-            found, there = np.array(point.found), np.array(point.there)
-            low, high = np.array([clopper_pearson(round(f), n) for f, n in zip(found, there, strict=True)]).T
-            shift = 1 + 0.012 * (list(COLOURS).index(method) - 2)  # so that bars do not hide each other
-            fraction = found / np.maximum(there, 1)
-            bars = np.maximum([fraction - low, high - fraction], 0)
-            ax.errorbar(np.array(KS) * shift, fraction, bars, color=colour, marker="o", ms=4, label=method)
-        ax.set_title(f"{case} integrations")
-        ax.set_xscale("log")
-        ax.set_xticks(KS, [f"{k:.0f}" for k in KS])
-        ax.minorticks_off()
-        ax.set_xlabel("charge of the hit / sigma of a difference")
-    for ax in axes.flat[len(results) :]:
-        ax.remove()
-    for row in axes:
-        row[0].set_ylabel("fraction found")
-    axes[0, 0].legend(loc="lower right")
-    figure.suptitle(f"Hits found, false-positive rate {SHOWN}", x=0.01, ha="left")
-    return figure
-
-
 def main() -> None:
     """Measure what `jumps.json` beside the page does not hold yet; write the page and its picture."""
     cache.enable()
@@ -404,7 +364,11 @@ def write(page: Path, kept: dict[str, Any]) -> None:
     with whole(page) as path:
         path.write_text(introduction() + "\n".join(tables) + missing)
     with whole(page.with_suffix(".png")) as path:
-        picture(results).savefig(path, dpi=110, format="png")
+        shown = {
+            f"{case} integrations": {m: (p[SHOWN].found, p[SHOWN].there) for m, p in methods.items() if SHOWN in p}
+            for case, methods in results.items()
+        }
+        jump_efficiency(shown, KS, SHOWN).savefig(path, dpi=110, format="png")
 
 
 if __name__ == "__main__":

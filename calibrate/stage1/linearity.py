@@ -56,10 +56,10 @@ def signal_per_frame(
     data: Float[Array, "integration group y x"], saturated: Bool[Array, "integration group y x"], readout: Readout
 ) -> Float[Array, "integration group y x"]:
     """What one frame adds (DN): the mean of the differences to both neighbours, of those that are not saturated."""
-    step = jnp.where(saturated[:, 1:], 0, jnp.diff(data, axis=1))  # saturation lasts: the later group decides
+    rise = jnp.where(saturated[:, 1:], 0, jnp.diff(data, axis=1))  # saturation lasts: the later group decides
     usable = (~saturated[:, 1:]).astype(data.dtype)
     end = ((0, 0), (0, 1), (0, 0), (0, 0))
     start = ((0, 0), (1, 0), (0, 0), (0, 0))
-    total = jnp.pad(step, end) + jnp.pad(step, start)
+    total = jnp.pad(rise, end) + jnp.pad(rise, start)
     count = jnp.pad(usable, end) + jnp.pad(usable, start)
     return total / jnp.maximum(count, 1) / readout.frames_per_group

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from uptheramp.validate.figures import style
+from uptheramp.validate.figures.jump_efficiency import jump_efficiency
 from uptheramp.validate.figures.light_curve_2d import light_curve_2d
 from uptheramp.validate.figures.pull_histogram import pull_histogram
 from uptheramp.validate.figures.ramp import ramp
@@ -91,3 +92,13 @@ def test_style_is_local_and_export_reproducible():
     assert dict(mpl.rcParams) == before
     assert first == second and first.startswith("<svg")
     assert style.to_png(pull_histogram(np.zeros(3)), 40.0).startswith(b"\x89PNG")
+
+
+def test_jump_efficiency_has_a_panel_for_each_case_and_a_line_for_each_method():
+    counts = {"two-point": ([3.0, 40.0], [10, 40]), "series": ([8.0, 40.0], [10, 40])}
+    figure = jump_efficiency({"short": counts, "long": {"series": counts["series"]}}, (3.0, 6.0), "1e-05")
+    short, long = figure.axes
+    assert [len(ax.containers) for ax in (short, long)] == [2, 1]
+    line = long.containers[0].lines[0]
+    assert line.get_ydata() == pytest.approx([0.8, 1.0])
+    assert long.get_title(loc="left") + long.get_title() == "long"
