@@ -29,7 +29,7 @@ from uptheramp.simulate.ramps.render import Constants, Memory
 from uptheramp.simulate.state import Pointing
 
 # effects up to the mean charge that a pixel of unlimited depth would collect
-COLLECTED = ("pointing", "flat", "response_drift", "dark", "reference_pixels")
+COLLECTED = ("pointing", "cruciform", "flat", "response_drift", "dark", "reference_pixels")
 
 
 @dataclass(frozen=True, kw_only=True)
