@@ -62,8 +62,9 @@ class Processes:
                         yield done
         finally:
             for worker in crew:
-                worker.pipe.close()
-                worker.process.terminate()
+                worker.pipe.close()  # an idle worker ends with it
+                if worker.task is not None:
+                    worker.process.terminate()
             for worker in crew:
                 worker.process.join()
 
