@@ -126,9 +126,11 @@ def compute(path: Path, folder: Path, table: str, overrides: dict[str, str]) -> 
     size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints, budget_mb)
     chunks, sampled = list(exposure.chunks(size)), exposure.sample(sample)
 
+    at_once = exposure.nints <= min(sample, size)
+
     def run() -> None:
-        known = learned(chosen.stage1, sampled, refs, chosen.params)
-        for chunk in detector(chosen.stage1, chunks, known, chosen.params):
+        known = refs if at_once else learned(chosen.stage1, sampled, refs, chosen.params)
+        for chunk in detector(chosen.stage1, chunks, known, chosen.params, learning=at_once):
             jax.block_until_ready(chunk.rates)
 
     run()

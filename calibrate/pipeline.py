@@ -54,17 +54,26 @@ def require(steps: Iterable[Step], library: Library) -> None:
         raise MissingReference(", ".join(f"{reftype} (for {name})" for reftype, name in sorted(missing.items())))
 
 
+def run_learning(
+    steps: Sequence[Step], state: Any, library: Library, params: Params
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """`run` where each step first learns from the state in hand what the library lacks; the library comes second."""
+    library, infos = dict(library), {}
+    for step in steps:
+        refs, own = step.select(library), params_of(step, params)
+        if step.learn is not None and library.get(step.learned) is None:
+            library[step.learned] = jax.lax.stop_gradient(step.learn(state, refs, own))
+            refs = step.select(library)
+        state, info = step(state, refs, own)
+        if info is not None:
+            infos[step.name] = info
+    return state, library, infos
+
+
 def learn(steps: Sequence[Step], sample: Any, library: Library, params: Params) -> dict[str, Any]:
     """References measured on a sample of the exposure, for the steps that declare `learn`; the rest run as usual.
 
     Returns a library that holds them under their `learned` names; what the library already has is kept.
     """
-    library = dict(library)
     last = max((i for i, step in enumerate(steps) if step.learn is not None), default=-1)
-    for step in steps[: last + 1]:
-        refs, own = step.select(library), params_of(step, params)
-        if step.learn is not None and library.get(step.learned) is None:
-            library[step.learned] = jax.lax.stop_gradient(step.learn(sample, refs, own))
-            refs = step.select(library)
-        sample, _ = step(sample, refs, own)
-    return library
+    return run_learning(steps[: last + 1], sample, library, params)[1]

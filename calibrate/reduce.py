@@ -94,32 +94,46 @@ def stage1(
     groupdq = out / f".groupdq-{exposure.root}.npy" if keep else None
     outputs = Outputs(rateints, mean, groupdq, _origin(exposure, recipe, 1, recipe.stage1, library))
     ready = all(finished(path, outputs.made_from) for path in outputs.paths)
-    known = dict(library)
-    if keep or not ready:
-        sample = exposure.nints if recipe.pools else SAMPLE
+    known, sample = dict(library), exposure.nints if recipe.pools else SAMPLE
+    begun = outputs.checkpoint.exists()
+    at_once = not ready and not begun and exposure.nints <= min(sample, _chunk(exposure, recipe))
+    if (keep or not ready) and not at_once:
         known = learned(recipe.stage1, exposure.sample(sample), library, recipe.params)
     if not ready:
-        _rates(exposure, recipe, known, outputs, progress)
+        known |= _rates(exposure, recipe, known, outputs, progress, learning=at_once)
         remember(outputs.paths, outputs.made_from)
     progress("stage 1", exposure.nints, exposure.nints)
     return Product(rateints, known, None if groupdq is None else np.load(groupdq, mmap_mode="r"))
 
 
+def _chunk(exposure: Exposure, recipe: Recipe) -> int:
+    """Integrations that Stage 1 takes at once."""
+    meta = exposure.meta
+    return chunk_size(meta.ngroups, meta.shape, exposure.nints, POOLED_MB if recipe.pools else CHUNK_MB)
+
+
 def _rates(
-    exposure: Exposure, recipe: Recipe, library: Mapping[str, Any], outputs: Outputs, progress: Progress
-) -> None:
-    """Stage 1 chunk by chunk: one is read and one written while one is computed."""
-    budget_mb = POOLED_MB if recipe.pools else CHUNK_MB
-    size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints, budget_mb)
+    exposure: Exposure,
+    recipe: Recipe,
+    library: Mapping[str, Any],
+    outputs: Outputs,
+    progress: Progress,
+    *,
+    learning: bool,
+) -> dict[str, Any]:
+    """Stage 1 chunk by chunk: one is read and one written while one is computed. What was learned on the way."""
+    new: dict[str, Any] = {}
     with Sink(exposure, recipe.cards(1), outputs) as sink:
         start, leaves = (0, None) if sink.begun is None else (sink.begun.done, sink.begun.memory)
 
         def write(chunk: Reduced) -> None:
             progress("stage 1", sink.take(chunk), exposure.nints)
 
-        with closing(ahead(exposure.chunks(size, start))) as chunks, Behind(write) as hand_on:
-            for chunk in detector(recipe.stage1, chunks, library, recipe.params, leaves):
+        with closing(ahead(exposure.chunks(_chunk(exposure, recipe), start))) as chunks, Behind(write) as hand_on:
+            for chunk in detector(recipe.stage1, chunks, library, recipe.params, leaves, learning=learning):
+                new |= chunk.learned
                 hand_on(chunk)
+    return new
 
 
 def _origin(exposure: Exposure, recipe: Recipe, stage: int, steps: tuple[Step, ...], library: Mapping[str, Any]) -> str:

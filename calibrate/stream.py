@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.io.overlap import ahead
-from uptheramp.calibrate.pipeline import Library, Params, compiled, learn, require, run
+from uptheramp.calibrate.pipeline import Library, Params, compiled, learn, require, run, run_learning
 from uptheramp.calibrate.state import Ramps, Rates, take
 from uptheramp.calibrate.step import Step
 
@@ -22,7 +22,10 @@ FLOAT32_BYTES = 4
 
 
 class Reduced(NamedTuple):
-    """One chunk after Stage 1: `groupdq` are the flags that the fit saw, `memory` is for the next chunk."""
+    """One chunk after Stage 1: `groupdq` are the flags that the fit saw, `memory` is for the next chunk.
+
+    `learned` is what steps learned from the chunk itself.
+    """
 
     first: int
     count: int
@@ -30,6 +33,7 @@ class Reduced(NamedTuple):
     groupdq: jax.Array
     memory: dict[str, Any]
     infos: dict[str, Any]
+    learned: dict[str, Any]
 
 
 def chunk_size(ngroups: int, shape: tuple[int, int], nints: int, budget_mb: float) -> int:
@@ -47,11 +51,19 @@ def split(steps: tuple[Step, ...], result: type) -> tuple[tuple[Step, ...], tupl
 
 
 @eqx.filter_jit
-def _detector(steps: tuple[Step, ...], ramps: Ramps, library: dict[str, Any], params: dict[str, Any]):
+def _detector(
+    steps: tuple[Step, ...], ramps: Ramps, library: dict[str, Any], params: dict[str, Any], *, learning: bool
+):
     before, after = split(steps, Rates)
-    ramps, infos = run(before, ramps, library, params)
-    rates, more = run(after, ramps, library, params)
-    return rates, ramps.groupdq, ramps.memory, {**infos, **more}
+    if learning:
+        ramps, known, infos = run_learning(before, ramps, library, params)
+        rates, known, more = run_learning(after, ramps, known, params)
+    else:
+        known = library
+        ramps, infos = run(before, ramps, library, params)
+        rates, more = run(after, ramps, library, params)
+    new = {name: value for name, value in known.items() if name not in library}
+    return rates, ramps.groupdq, ramps.memory, {**infos, **more}, new
 
 
 def detector(
@@ -60,19 +72,25 @@ def detector(
     library: Library,
     params: Params,
     leaves: Sequence[Any] | None = None,
+    *,
+    learning: bool = False,
 ) -> Iterator[Reduced]:
     """Stage 1 over chunks of ramps; the memory of carried steps runs from one chunk to the next.
 
-    `leaves` are those of the memory before the first chunk, where it goes on from an earlier run.
+    `leaves` are those of the memory before the first chunk, where it goes on from an earlier run. With `learning` each
+    chunk is the sample from which its steps learn what the library lacks: for exposures that are one chunk.
     """
+    if learning:
+        require(steps, library)
     memory: dict[str, Any] | None = None
     for first, count, ramps in chunks:
         if memory is None:
             memory = {step.name: step.carry(ramps) for step in steps if step.carry is not None}
             memory = memory if leaves is None else jax.tree.unflatten(jax.tree.structure(memory), leaves)
         ramps = replace(ramps, memory=memory)
-        rates, groupdq, memory, infos = _detector(steps, ramps, dict(library), dict(params))
-        yield Reduced(first, count, rates, groupdq, memory, infos)
+        done = _detector(steps, ramps, dict(library), dict(params), learning=learning)
+        memory = done[2]
+        yield Reduced(first, count, *done)
 
 
 @eqx.filter_jit

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from uptheramp.calibrate.kernels import order
+from uptheramp.calibrate.kernels import order, planes
 
 
 class Thresholds(NamedTuple):
@@ -46,24 +46,33 @@ def iterative(
     The level is `robust_level` of the absolute differences of all integrations. In the turn in which a pixel shows an
     outlier, its largest ratio is flagged wherever it is reached in an integration that exceeds the threshold.
     """
-    size = jnp.abs(difference)
+    per_integration = difference.shape[:2]
+    size, usable = (x.reshape(-1, *x.shape[2:]) for x in (jnp.abs(difference), valid))
 
-    def look(left: Bool[Array, "integration n y x"], active: Bool[Array, "y x"]):
-        level, count = robust_level(size.reshape(-1, *size.shape[2:]), left.reshape(-1, *left.shape[2:]))
-        r = jnp.where(left & active & jnp.isfinite(level), ratio(size, level, noise_variance), 0)
+    def look(size: Float[Array, "n pixel"], left: Bool[Array, "n pixel"], noise: Float[Array, "1 pixel"]):
+        """What of `left` is an outlier."""
+        level, count = robust_level(size, left)
+        r = jnp.where(left & jnp.isfinite(level), ratio(size, level, noise), 0).reshape(*per_integration, -1)
         top = r.max(1)
         limit = jnp.where(count >= 4, thresholds.four, jnp.where(count == 3, thresholds.three, thresholds.two))
         hit = (top > limit) & (count >= 2)
-        return left & (r == r.max((0, 1))) & hit[:, None]
+        return left & ((r == r.max((0, 1))) & hit[:, None]).reshape(left.shape)
 
-    def turn(carry):
-        left, new = carry
-        left = left & ~new
-        return left, look(left, new.any((0, 1)))
+    def settled(size: Float[Array, "n pixel"], left: Bool[Array, "n pixel"], noise: Float[Array, "1 pixel"]):
+        """What is left once no pixel shows an outlier."""
 
-    everywhere = jnp.ones(size.shape[2:], bool)
-    left, _ = jax.lax.while_loop(lambda c: c[1].any(), turn, (valid, look(valid, everywhere)))
-    return valid & ~left
+        def turn(carry):
+            left, new = carry
+            left = left & ~new
+            return left, look(size, left, noise) & new.any(0)
+
+        return jax.lax.while_loop(lambda c: c[1].any(), turn, (left, look(size, left, noise)))[0]
+
+    found = planes.in_blocks(look, size, usable, noise_variance[None])
+    left = usable & ~found
+    return (usable & ~planes.where_any(settled, found.any(0), left, size, left, noise_variance[None])).reshape(
+        valid.shape
+    )
 
 
 def robust_level(
@@ -73,10 +82,9 @@ def robust_level(
 
     With four or more the largest is left out; of two the smaller one is taken; fewer give NaN.
     """
-    count = valid.sum(0)
-    largest = jnp.where(valid, size, -jnp.inf).max(0)
-    kept = valid & ~((count >= 4) & (size == largest))
+    count = planes.count(valid)
+    kept = valid & ~((count >= 4) & (size == planes.largest(size, valid)))
     level = order.median(size, kept)
-    smallest = jnp.where(valid, size, jnp.inf).min(0)
+    smallest = -planes.largest(-size, valid)
     level = jnp.where(count == 2, smallest, level)
     return jnp.where(count >= 2, level, jnp.nan), count

@@ -5,6 +5,7 @@ from dataclasses import replace
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
@@ -103,7 +104,7 @@ def _corrected(
         if params.use_side_ref_pixels and window is not None:
             frames = frames - params.side_gain * _side_level(frames, usable, window, params, predictor)
     else:
-        frames = _by_parity(frames, usable & _reference(dq, r), params)
+        frames = _by_parity(frames, usable & _reference(dq, r), r, params)
     return jnp.swapaxes(frames, -1, -2) if _turned(r) else frames
 
 
@@ -153,6 +154,16 @@ def _sides(r: Readout) -> tuple[int, int]:
     return r.reference_columns if abs(r.slow_axis) == 2 else r.reference_rows
 
 
+def _border(r: Readout, shape: tuple[int, int]) -> Bool[np.ndarray, "slow fast"]:
+    """Where reference pixels, or the dark lines that stand in for them, can be."""
+    border = np.zeros(shape, bool)
+    for lines in (*_slices(_ends(r), shape[0]), *_slices((r.edge_rows, r.edge_rows), shape[0])):
+        border[lines] = True
+    for columns in _slices(_sides(r), shape[1]):
+        border[:, columns] = True
+    return border
+
+
 def _reference(dq: Array, r: Readout) -> Bool[Array, "slow fast"]:
     """Reference pixels, or the dark lines that stand in for them."""
     reference = (dq & flags.REFERENCE_PIXEL) != 0
@@ -161,11 +172,22 @@ def _reference(dq: Array, r: Readout) -> Bool[Array, "slow fast"]:
 
 
 def _by_parity(
-    frames: Float[Array, "integration group slow fast"], reference: Bool[Array, "slow fast"], params: RefpixParams
+    frames: Float[Array, "integration group slow fast"],
+    reference: Bool[Array, "slow fast"],
+    r: Readout,
+    params: RefpixParams,
 ) -> Float[Array, "integration group slow fast"]:
+    """Subtract the clipped mean of all reference pixels, of odd and even columns apart."""
     parities = 2 if params.odd_even_columns else 1
-    level, exists = kernel.column_levels(frames, reference, 1, parities, params.siglimit)
-    return frames - jnp.where(exists, level, 0)[..., None, :]
+    border = _border(r, frames.shape[-2:])
+    parity = np.arange(frames.shape[-1]) % parities
+    levels = []
+    for number in range(parities):
+        places = np.nonzero(border & (parity == number))
+        values = frames[..., *places]
+        mean, exists = clipped_mean(values, jnp.broadcast_to(reference[places], values.shape), params.siglimit)
+        levels.append(jnp.where(exists, mean, 0))
+    return frames - jnp.stack(levels, -1)[..., None, parity]
 
 
 def _without_ends(

@@ -1,0 +1,94 @@
+"""Sums over the leading axis a plane at a time, and work on many pixels in blocks that stay in the cache.
+
+XLA's own reduction along a leading axis strides through memory on a CPU: over 80 planes of 256 x 2048 it took 25 times
+as long as adding plane to plane. What goes over the same samples again and again (bisection) is five times as fast in
+blocks of some thousand pixels.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+WIDE = 512  # pixels from which a plane is worth a turn of a loop
+BLOCK = 2048  # pixels
+
+
+def fold(add: Callable[..., Any], start: Any, *planes: Shaped[Array, "n ..."]) -> Any:
+    """`start = add(start, plane, ...)` over the leading axis; what `add` computes of a plane is never stored."""
+    return jax.lax.scan(lambda carry, each: (add(carry, *each), None), start, planes)[0]
+
+
+def total(x: Shaped[Array, "n ..."], valid: Bool[Array, "n ..."] | None = None) -> Shaped[Array, "..."]:
+    """Sum of the valid samples over the leading axis."""
+    if x[0].size < WIDE:
+        return (x if valid is None else jnp.where(valid, x, 0)).sum(0)
+    zero = jnp.zeros_like(x[0])
+    if valid is None:
+        return fold(jnp.add, zero, x)
+    return fold(lambda s, each, good: s + jnp.where(good, each, 0), zero, x, valid)
+
+
+def count(mask: Bool[Array, "n ..."]) -> Int[Array, "..."]:
+    """Number of True along the leading axis."""
+    if mask[0].size < WIDE:
+        return mask.sum(0, dtype=jnp.int32)
+    return fold(jnp.add, jnp.zeros(mask.shape[1:], jnp.int32), mask)
+
+
+def largest(x: Float[Array, "n ..."], valid: Bool[Array, "n ..."]) -> Float[Array, "..."]:
+    """Largest valid sample along the leading axis, -inf where there is none."""
+    if x[0].size < WIDE:
+        return jnp.where(valid, x, -jnp.inf).max(0)
+    lowest = jnp.full_like(x[0], -jnp.inf)
+    return fold(lambda s, each, good: jnp.maximum(s, jnp.where(good, each, -jnp.inf)), lowest, x, valid)
+
+
+def in_blocks(function: Callable[..., Any], *planes: Shaped[Array, "n ..."]) -> Any:
+    """`function` of arrays (n, pixel) a block of pixels at a time; its results (..., pixel) get the shape of a plane.
+
+    For decisions: the derivative of a loop over slices would be summed over whole arrays, so none is taken.
+    """
+    shape = planes[0].shape[1:]
+    flat = [jax.lax.stop_gradient(p).reshape(p.shape[0], -1) for p in planes]
+    pixels = flat[0].shape[1]
+    width = min(BLOCK, pixels)
+    blocks = -(-pixels // width)
+
+    def one(start: Int[Array, ""]) -> Any:
+        return function(*(jax.lax.dynamic_slice_in_dim(p, start, width, 1) for p in flat))
+
+    # the last block reaches back into the one before, so that all have one shape
+    starts = jnp.minimum(jnp.arange(blocks) * width, pixels - width)
+    found = jax.lax.map(one, starts)
+
+    def whole(x: Shaped[Array, "block ... pixel"]) -> Shaped[Array, "..."]:
+        head, tail = jnp.moveaxis(x[:-1], 0, -2), x[-1][..., blocks * width - pixels :]
+        return jnp.concatenate([head.reshape(*head.shape[:-2], -1), tail], -1).reshape(*x.shape[1:-1], *shape)
+
+    return jax.tree.map(whole, found)
+
+
+def where_any(
+    function: Callable[..., Any], chosen: Bool[Array, "..."], otherwise: Shaped[Array, "n ..."], *planes: Any
+) -> Shaped[Array, "n ..."]:
+    """`function` of arrays (n, pixel) for the chosen pixels, a block at a time; `otherwise` for the rest.
+
+    Worth it where few pixels need much. For decisions, as `in_blocks`.
+    """
+    flat = [jax.lax.stop_gradient(p).reshape(p.shape[0], -1) for p in (otherwise, *planes)]
+    pixels = chosen.size
+    width = min(BLOCK, pixels)
+    # beyond the chosen ones come pixels that do not exist: reading clips them, writing drops them
+    places = jnp.nonzero(chosen.ravel(), size=pixels + width, fill_value=pixels)[0]
+
+    def block(carry):
+        start, out = carry
+        at = jax.lax.dynamic_slice_in_dim(places, start, width)
+        found = function(*(jnp.take(p, at, axis=1, mode="clip") for p in flat[1:]))
+        return start + width, out.at[:, at].set(found, mode="drop")
+
+    out = jax.lax.while_loop(lambda c: c[0] < chosen.sum(), block, (jnp.asarray(0, places.dtype), flat[0]))[1]
+    return out.reshape(otherwise.shape)
