@@ -1,5 +1,6 @@
 """Fixtures that every room's tests use."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.times import DAY_S, GROUP, INT_TIMES
 from uptheramp.calibrate.io.uncal import UncalWriter
 
+os.environ.setdefault("GLIBC_TUNABLES", "")  # the command line, called from a test, is not to start anew
 jax.config.update("jax_enable_x64", True)
 # programs compiled by one test process serve the others
 jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "uptheramp-tests-xla"))

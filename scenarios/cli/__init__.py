@@ -7,6 +7,7 @@ import typer
 from uptheramp.calibrate.errors import InputError
 from uptheramp.scenarios.cli.calibrate import calibrate
 from uptheramp.scenarios.cli.dashboard import dashboard
+from uptheramp.scenarios.cli.huge_pages import restart_with_huge_pages
 from uptheramp.scenarios.cli.lightcurve import lightcurve
 from uptheramp.scenarios.cli.listing import listing
 from uptheramp.scenarios.cli.results import results
@@ -36,6 +37,7 @@ app.command("list")(listing)
 
 def main() -> None:
     """Run the command line; bad input ends in one line on stderr and exit code 2."""
+    restart_with_huge_pages()
     try:
         app()
     except InputError as error:

@@ -1,0 +1,16 @@
+"""Memory in large pages, which malloc asks for only if told so before the process starts.
+
+Ramps are allocated anew for every chunk, and touching them 4 kB at a time costs as much as the arithmetic of most steps
+(a sum of 42 million pixels: 0.049 s, with pages of 2 MB 0.013 s).
+"""
+
+import os
+import sys
+
+VARIABLE, VALUE = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
+
+
+def restart_with_huge_pages() -> None:
+    """Start the same command again with the setting, where that means anything and the user has set nothing himself."""
+    if sys.platform == "linux" and VARIABLE not in os.environ:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, VARIABLE: VALUE})
