@@ -14,9 +14,13 @@ so the slope is the weighted mean of all runs and needs no linear solve. The pro
 where q is close to 1 (read noise dominates). q is negative where averaging correlates neighbours positively (B < 0).
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
+
+from uptheramp.calibrate.kernels import planes
 
 LEAST_RATIO = 1e-6  # floor of a T over the read variance: below it the weights no longer change
 
@@ -92,18 +96,39 @@ def _sweep(
     return jax.lax.scan(advance, start, usable, unroll=min(4, usable.shape[0]))[1]
 
 
-def variances(
-    weight: Float[Array, "difference ..."],
+class Sums(NamedTuple):
+    """Over the differences of a ramp: of w, w d, w^2, and of (w_j - w_{j-1})^2 with zeros at the ends."""
+
+    weight: Float[Array, "..."]
+    difference: Float[Array, "..."]
+    square: Float[Array, "..."]
+    rough: Float[Array, "..."]
+
+
+def sums(weight: Float[Array, "difference ..."], difference: Float[Array, "difference ..."]) -> Sums:
+    """All that slope and variances need of the weights, in one go over them."""
+
+    def add(carry: tuple[Sums, Array], w: Array, d: Array) -> tuple[Sums, Array]:
+        s, last = carry
+        return Sums(s.weight + w, s.difference + w * d, s.square + w**2, s.rough + (w - last) ** 2), w
+
+    zero = jnp.zeros_like(weight[0])
+    found, last = planes.fold(add, (Sums(zero, zero, zero, zero), zero), weight, difference)
+    return found._replace(rough=found.rough + last**2)
+
+
+def estimate(
+    found: Sums,
     poisson_per_s: Float[Array, "..."],
     read_variance: Float[Array, "..."],
     spacing_s: Float[Array, ""],
     delay_s: Float[Array, ""],
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Poisson and read variances of the slope for weights that sum to 1, whether or not they are the best ones.
+) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
+    """Slope, and its Poisson and read variances, whether or not the weights are the best ones.
 
-    w^T C w = a (T sum w^2 - delta S) + sigma^2 / N S, over T^2, with S = sum (w_j - w_{j-1})^2 and zeros at the ends.
+    w^T C w = a (T sum w^2 - delta S) + sigma^2 / N S, over T^2, with S = sum (w_j - w_{j-1})^2 and weights that sum to 1.
     """
-    steps = jnp.diff(weight, axis=0, prepend=0, append=0)
-    rough = (steps**2).sum(0)
-    poisson = poisson_per_s * (spacing_s * (weight**2).sum(0) - delay_s * rough)
-    return poisson / spacing_s**2, read_variance * rough / spacing_s**2
+    total = jnp.where(found.weight > 0, found.weight, 1)
+    square, rough = found.square / total**2, found.rough / total**2
+    poisson = poisson_per_s * (spacing_s * square - delay_s * rough)
+    return found.difference / total / spacing_s, poisson / spacing_s**2, read_variance * rough / spacing_s**2

@@ -141,19 +141,15 @@ def _gls(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
             keep = usable * jnp.moveaxis(state.keep, 1, 0)
             weight = ramp_gls.soft_weights(keep, poisson, read, spacing, delay)
         weight = jax.lax.stop_gradient(weight) if params.gradient == "frozen" else weight
-        total = weight.sum(0)
-        weight = weight / jnp.where(total > 0, total, 1)
-        return (weight * difference).sum(0) / spacing, weight, poisson
+        return ramp_gls.estimate(ramp_gls.sums(weight, difference), poisson, read, spacing, delay)
 
     template = refs.rate_template
     if template is None:  # two passes on the integration's own rate
         count = usable.sum(0)
-        rate, _, _ = solve(jax.lax.stop_gradient(difference.sum(0) / (jnp.maximum(count, 1) * spacing)))
+        rate, *_ = solve(jax.lax.stop_gradient(difference.sum(0) / (jnp.maximum(count, 1) * spacing)))
     else:
         rate = jnp.where(jnp.isfinite(template.data), template.data, 0)
-    slope, weight, poisson = solve(jax.lax.stop_gradient(rate))
-    var_poisson, var_rnoise = ramp_gls.variances(weight, poisson, read, spacing, delay)
-    return slope, var_poisson, var_rnoise, usable.any(0)
+    return *solve(jax.lax.stop_gradient(rate)), usable.any(0)
 
 
 def _ols(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Array, "y x"]):
