@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from uptheramp.calibrate.kernels import order
+from uptheramp.calibrate.kernels import order, planes
 
 MAX_ROUNDS = 50
 
@@ -43,19 +43,21 @@ def outliers(
 
     Both are taken of what the round before has left, at most `rounds` times; the last bounds judge all samples.
     """
-    x = jax.lax.stop_gradient(x)
 
-    def judge(kept: Bool[Array, "n ..."]) -> Bool[Array, "n ..."]:
-        count = jnp.maximum(kept.sum(0), 1).astype(x.dtype)
-        mean = jnp.where(kept, x, 0).sum(0) / count
-        deviation = jnp.sqrt(jnp.where(kept, (x - mean) ** 2, 0).sum(0) / count)
-        return valid & (jnp.abs(x - order.median(x, kept)) > threshold * deviation)
+    def in_block(x: Float[Array, "n pixel"], valid: Bool[Array, "n pixel"]) -> Bool[Array, "n pixel"]:
+        def judge(kept: Bool[Array, "n pixel"]) -> Bool[Array, "n pixel"]:
+            count = jnp.maximum(planes.count(kept), 1).astype(x.dtype)
+            mean = planes.total(x, kept) / count
+            deviation = jnp.sqrt(planes.total((x - mean) ** 2, kept) / count)
+            return valid & (jnp.abs(x - order.median(x, kept)) > threshold * deviation)
 
-    def look(carry):
-        kept, _, turn, _ = carry
-        beyond = judge(kept)
-        left = kept & ~beyond
-        return left, beyond, turn + 1, (left != kept).any()
+        def look(carry):
+            kept, _, turn, _ = carry
+            beyond = judge(kept)
+            left = kept & ~beyond
+            return left, beyond, turn + 1, (left != kept).any()
 
-    start = valid, jnp.zeros_like(valid), 0, jnp.asarray(True)
-    return jax.lax.while_loop(lambda c: c[3] & (c[2] < rounds), look, start)[1]
+        start = valid, jnp.zeros_like(valid), 0, jnp.asarray(True)
+        return jax.lax.while_loop(lambda c: c[3] & (c[2] < rounds), look, start)[1]
+
+    return planes.in_blocks(in_block, x, valid)

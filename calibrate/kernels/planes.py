@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 WIDE = 512  # pixels from which a plane is worth a turn of a loop
-BLOCK = 2048  # pixels
+BLOCK = 2048  # pixels of a block
 
 
 def fold(add: Callable[..., Any], start: Any, *planes: Shaped[Array, "n ..."]) -> Any:
@@ -69,6 +69,29 @@ def in_blocks(function: Callable[..., Any], *planes: Shaped[Array, "n ..."]) -> 
         return jnp.concatenate([head.reshape(*head.shape[:-2], -1), tail], -1).reshape(*x.shape[1:-1], *shape)
 
     return jax.tree.map(whole, found)
+
+
+def by_blocks(function: Callable[..., Any], *images: Shaped[Array, "... y x"]) -> Any:
+    """`function` of arrays (*lead, pixel) a block of pixels at a time, its results (*rest, pixel) made images again.
+
+    Differentiable, for which the arrays are first cut into blocks; they are all of one size, the divisor of the image
+    nearest to BLOCK, or the whole image where it has none.
+    """
+    shape = images[0].shape[-2:]
+    width = _width(shape[0] * shape[1])
+
+    def cut(x: Shaped[Array, "... y x"]) -> Shaped[Array, "block ... pixel"]:
+        return jnp.moveaxis(x.reshape(*x.shape[:-2], -1, width), -2, 0)
+
+    def whole(x: Shaped[Array, "block ... pixel"]) -> Shaped[Array, "... y x"]:
+        return jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], *shape)
+
+    return jax.tree.map(whole, jax.lax.map(lambda each: function(*each), tuple(cut(x) for x in images)))
+
+
+def _width(pixels: int) -> int:
+    divisors = (w for w in range(BLOCK // 2, 4 * BLOCK + 1) if pixels % w == 0)
+    return min(divisors, key=lambda w: abs(w - BLOCK), default=pixels)
 
 
 def where_any(

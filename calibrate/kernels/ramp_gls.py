@@ -126,7 +126,8 @@ def estimate(
 ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
     """Slope, and its Poisson and read variances, whether or not the weights are the best ones.
 
-    w^T C w = a (T sum w^2 - delta S) + sigma^2 / N S, over T^2, with S = sum (w_j - w_{j-1})^2 and weights that sum to 1.
+    w^T C w = a (T sum w^2 - delta S) + sigma^2 / N S, over T^2, with S = sum (w_j - w_{j-1})^2 and weights whose sum
+    is 1.
     """
     total = jnp.where(found.weight > 0, found.weight, 1)
     square, rough = found.square / total**2, found.rough / total**2

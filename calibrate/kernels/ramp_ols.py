@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-SNR_LIMITS = (5.0, 10.0, 20.0, 50.0, 100.0)
-POWERS = (0.0, 0.4, 1.0, 3.0, 6.0, 10.0)
+SNR_LIMITS = (5.0, 10.0, 20.0, 50.0, 100.0)  # from which the powers are 0.4, 1, 3, 6 and 10; 0 below
 
 
 class Segments(NamedTuple):
@@ -67,11 +66,17 @@ def segments(
     return Segments(member, continues, position, length, first, last)
 
 
-def power(snr: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The exponent of the weights for a segment's signal-to-noise ratio."""
-    value = jnp.full_like(snr, POWERS[0])
-    for limit, exponent in zip(SNR_LIMITS, POWERS[1:], strict=True):
-        value = jnp.where(snr >= limit, exponent, value)
+def raised(arm: Float[Array, "..."], snr: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`arm` (above 0) to the power of the weights for a segment's signal-to-noise ratio.
+
+    By products: a power with an exponent that varies took half the time of the fit.
+    """
+    cube = arm * arm * arm
+    sixth = cube * cube
+    value = jnp.ones_like(arm)
+    powers = jnp.exp(0.4 * jnp.log(arm)), arm, cube, sixth, sixth * cube * arm
+    for limit, raised_arm in zip(SNR_LIMITS, powers, strict=True):
+        value = jnp.where(snr >= limit, raised_arm, value)
     return value
 
 
@@ -100,7 +105,7 @@ def fit(
     lever = s.position.astype(data.dtype) - middle
     arm = jnp.abs(lever) / middle
     away = arm > 0
-    weight = jnp.where(several & away, jnp.where(away, arm, 1) ** power(jax.lax.stop_gradient(snr)), 0)
+    weight = jnp.where(several & away, raised(jnp.where(away, arm, 1), jax.lax.stop_gradient(snr)), 0)
     moment, spread = weight * lever * (data - s.first), weight * lever**2
     ends = several & ~jnp.concatenate([s.continues[1:], jnp.zeros_like(s.continues[:1])])
     length = s.length.astype(data.dtype)

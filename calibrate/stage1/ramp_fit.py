@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.kernels import order, ramp_gls, ramp_likelihood, ramp_ols
+from uptheramp.calibrate.kernels import order, planes, ramp_gls, ramp_likelihood, ramp_ols
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
@@ -162,11 +162,12 @@ def _ols(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
     lone_scale = jnp.broadcast_to(spacing / lone_time.astype(dtype), state.data[:, 0].shape)
 
     def fit_one(each: tuple[Array, Array, Array]) -> ramp_ols.Fit:
-        data, groupdq, scale = each
-        return ramp_ols.fit(data, groupdq == 0, groupdq == flags.JUMP_DET, gain, single_read_e, scale)
+        def block(data: Array, groupdq: Array, scale: Array, gain: Array, noise: Array) -> ramp_ols.Fit:
+            return ramp_ols.fit(data, groupdq == 0, groupdq == flags.JUMP_DET, gain, noise, scale)
+
+        return planes.by_blocks(block, *each, gain, single_read_e)
 
     def fit_with(groupdq: Array) -> ramp_ols.Fit:
-        # one integration after the other: half the time, since less memory is touched at once
         return jax.lax.map(fit_one, (state.data, groupdq & ~jnp.uint8(flags.PERSISTENCE), lone_scale))
 
     fit = fit_with(state.groupdq)
