@@ -12,7 +12,8 @@ P = C^-1 - C^-1 1 1^T C^-1 / (1^T C^-1 1), (C^-1 s)_i^2 / P_ii, and for two neig
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -185,6 +186,7 @@ def without_two(f: Fit, usable: Bool[Array, "difference ..."], one: Omission) ->
     )
 
 
+@partial(jax.custom_jvp, nondiff_argnums=(3, 4, 5))
 def search(
     difference: Float[Array, "difference ..."],
     usable: Bool[Array, "difference ..."],
@@ -196,7 +198,8 @@ def search(
     """Usable differences less those that are jumps, and the slope without them.
 
     Turn by turn each ramp gives up the difference (or, where groups average several reads, the pair of neighbours) that
-    saves most chi-square above its threshold, as long as four are left.
+    saves most chi-square above its threshold, as long as four are left. The derivative of the slope is that of the fit
+    of what is left, which has the same slope; what is left is a decision.
     """
 
     def turn(carry):
@@ -228,3 +231,11 @@ def search(
     going = lambda c: c[2].any() & (c[3] < len(difference))  # noqa: E731
     usable, rate, _, _ = jax.lax.while_loop(going, turn, start)
     return usable, rate
+
+
+@search.defjvp
+def _search_jvp(averaged: bool, threshold_one: float, threshold_two: float, primals: Any, tangents: Any) -> Any:
+    difference, usable, cov = primals
+    kept, rate = search(difference, usable, cov, averaged, threshold_one, threshold_two)
+    _, change = jax.jvp(lambda d, c: fit(d, kept, c).rate, (difference, cov), (tangents[0], tangents[2]))
+    return (kept, rate), (np.zeros(kept.shape, jax.dtypes.float0), change)

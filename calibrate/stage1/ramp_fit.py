@@ -36,8 +36,8 @@ class RampFitParams(eqx.Module):
 
     `algorithm`: "OLS_C", the official segments and weights; "LIKELY", the official likelihood fit with its own search
     for jumps (OLS_C below four groups); "GLS", the same covariance with the pixel's typical rate in it, no search.
-    `gradient`: "exact" differentiates the weights of LIKELY and GLS, "frozen" holds them; the rate that LIKELY's search
-    makes its weights from is held in both. `suppress_one_group`: ramps with one good group get no rate. `firstgroup`,
+    `gradient`: "exact" differentiates the weights of LIKELY and GLS, with LIKELY also the rate that its search makes
+    them from; "frozen" holds them. `suppress_one_group`: ramps with one good group get no rate. `firstgroup`,
     `lastgroup`: the groups to use, counted from 0.
     """
 
@@ -239,11 +239,11 @@ def _likely(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[
     def covariance(rate: Float[Array, "integration y x"]) -> ramp_likelihood.Covariance:
         return ramp_likelihood.covariance(units, jnp.maximum(rate, 0) / gain, read)
 
-    fixed = jax.lax.stop_gradient(difference)
-    typical = covariance(order.median(fixed, jnp.ones_like(usable)))
+    typical = covariance(order.median(difference, jnp.ones_like(usable)))
     averaged = bool((moments.number[1:-1] > 1).any())
-    kept, rate = ramp_likelihood.search(fixed, usable, jax.lax.stop_gradient(typical), averaged, *SAVED_BY_A_JUMP)
-    rate = jnp.maximum(jax.lax.stop_gradient(rate), 0) + dark
+    kept, rate = ramp_likelihood.search(difference, usable, typical, averaged, *SAVED_BY_A_JUMP)
+    rate = jax.lax.stop_gradient(rate) if params.gradient == "frozen" else rate
+    rate = jnp.maximum(rate, 0) + dark
     result = ramp_likelihood.fit(difference, kept, covariance(rate))
     weights = jax.lax.stop_gradient(result.weights) if params.gradient == "frozen" else result.weights
     slope = (weights * jnp.where(kept, difference, 0)).sum(0)
