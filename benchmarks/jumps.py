@@ -28,7 +28,7 @@ from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.calibrate.io.exposure import Exposure, Segment
 from uptheramp.calibrate.kernels import order, ramp_likelihood
-from uptheramp.calibrate.pipeline import compiled, learn
+from uptheramp.calibrate.pipeline import compiled, learn, memory_before
 from uptheramp.calibrate.reduce import SAMPLE, reftypes
 from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.stage1.jump import JumpParams, JumpRefs, differences, jump, learn_differences
@@ -121,7 +121,7 @@ def joined(served: Exposure, steps: tuple, library: dict, params: dict, data: np
     for first in range(0, nints, size):
         number = np.arange(first, first + size)
         state = served.ramps(data[np.minimum(number, nints - 1)], number, number < nints)
-        memory = {s.name: s.carry(state) for s in steps if s.carry is not None} if memory is None else memory
+        memory = memory_before(steps, state, params) if memory is None else memory
         state, _ = compiled(steps, replace(state, memory=memory), library, params)
         memory = state.memory
         parts.append(jax.tree.map(lambda x, n=min(size, nints - first): np.asarray(x)[:n], (state.data, state.groupdq)))

@@ -42,6 +42,12 @@ def params_of(step: Step, params: Params) -> Any:
     return step.params_type() if given is None else given
 
 
+def memory_before(steps: Iterable[Step], state: Any, params: Params) -> dict[str, Any]:
+    """What the steps that carry a memory hold before the first integration, by name."""
+    carried = {step.name: step.carry(state, params_of(step, params)) for step in steps if step.carry is not None}
+    return {name: held for name, held in carried.items() if held is not None}
+
+
 def require(steps: Iterable[Step], library: Library) -> None:
     """Raise `MissingReference` naming every missing reference type at once."""
     missing = {

@@ -29,8 +29,9 @@ class Step:
     """A declared step; call it as `step(state, refs, params) -> (state, info)`.
 
     `learn(sample, refs, params)` measures a reference (named `learned`) on a sample of the exposure before the run.
-    `halo` is the number of neighbouring integrations needed on either side. `carry(state)` is what the step's memory
-    holds before the first integration; it runs on from chunk to chunk in `state.memory`, under the step's name.
+    `halo` is the number of neighbouring integrations needed on either side. `carry(state, params)` is what the step's
+    memory holds before the first integration (None: it needs none); it runs on from chunk to chunk in `state.memory`,
+    under the step's name.
     """
 
     function: Callable[..., tuple[Any, Any]]
@@ -38,7 +39,7 @@ class Step:
     halo: int = 0
     learned: str = ""
     learn: Callable[..., eqx.Module] | None = None
-    carry: Callable[[Any], Any] | None = None
+    carry: Callable[[Any, Any], Any] | None = None
 
     @property
     def name(self) -> str:
@@ -111,7 +112,7 @@ def step(
     halo: int = 0,
     learned: str = "",
     learn: Callable[..., eqx.Module] | None = None,
-    carry: Callable[[Any], Any] | None = None,
+    carry: Callable[[Any, Any], Any] | None = None,
 ) -> Callable[[Callable[..., tuple[Any, Any]]], Step]:
     """Declare a step: `cite` names the algorithm's source."""
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.io.overlap import ahead
-from uptheramp.calibrate.pipeline import Library, Params, compiled, learn, require, run, run_learning
+from uptheramp.calibrate.pipeline import Library, Params, compiled, learn, memory_before, require, run, run_learning
 from uptheramp.calibrate.state import Ramps, Rates, take
 from uptheramp.calibrate.step import Step
 
@@ -83,14 +83,17 @@ def detector(
     if learning:
         require(steps, library)
     memory: dict[str, Any] | None = None
-    for first, count, ramps in chunks:
-        if memory is None:
-            memory = {step.name: step.carry(ramps) for step in steps if step.carry is not None}
-            memory = memory if leaves is None else jax.tree.unflatten(jax.tree.structure(memory), leaves)
-        ramps = replace(ramps, memory=memory)
-        done = _detector(steps, ramps, dict(library), dict(params), learning=learning)
-        memory = done[2]
-        yield Reduced(first, count, *done)
+    try:
+        for first, count, ramps in chunks:
+            if memory is None:
+                memory = memory_before(steps, ramps, params)
+                memory = memory if leaves is None else jax.tree.unflatten(jax.tree.structure(memory), leaves)
+            ramps = replace(ramps, memory=memory)
+            done = _detector(steps, ramps, dict(library), dict(params), learning=learning)
+            memory = done[2]
+            yield Reduced(first, count, *done)
+    finally:  # a program that calls the host must not outlive the interpreter
+        jax.block_until_ready(memory)
 
 
 @eqx.filter_jit

@@ -13,8 +13,10 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import clipped, grow, order, ramp_gls, two_point
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
-from uptheramp.calibrate.stage1 import jump_series
+from uptheramp.calibrate.stage1 import jump_series, showers, snowballs
 from uptheramp.calibrate.stage1.learned import DifferenceTemplate, SeriesTemplate
+from uptheramp.calibrate.stage1.showers import ShowerParams
+from uptheramp.calibrate.stage1.snowballs import SnowballParams
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
@@ -31,7 +33,7 @@ class JumpRefs(eqx.Module):
     difference_template: DifferenceTemplate | SeriesTemplate | None
 
 
-class JumpParams(eqx.Module):
+class JumpParams(SnowballParams, ShowerParams):
     """Names and defaults of the official step.
 
     `expectation` says what a difference is compared with: "exposure", what the pixel does over the exposure in hand as
@@ -42,7 +44,8 @@ class JumpParams(eqx.Module):
     the temperature goes to 0. With "exposure" the test is the two-point one below `minimum_sigclip_groups`
     integrations (groups, unless `only_use_ints`), and from there on sigma clipping of each difference across the
     integrations (across all differences, unless `only_use_ints`). Jumps above `after_jump_flag_dn1` (DN) also flag the
-    groups of the next `after_jump_flag_time1` seconds, and again with 2.
+    groups of the next `after_jump_flag_time1` seconds, and again with 2. `expand_large_events` and `find_showers`, both
+    off by default, turn on what `SnowballParams` and `ShowerParams` describe.
     """
 
     rejection_threshold: float | jax.Array = 4.0
@@ -99,7 +102,19 @@ def _noise(state: Ramps, refs: JumpRefs, gain: Float[Array, "y x"]) -> jump_seri
     return jump_series.Noise((refs.readnoise.data * gain) ** 2 / (2 * frames), delay.astype(gain.dtype))
 
 
-@step(cite="Anderson & Gordon 2011; jwst 3.0.0 jump", learned="difference_template", learn=learn_differences)
+def no_cores_yet(state: Ramps, params: JumpParams) -> Bool[Array, "y x"] | None:
+    """No snowball has struck before the exposure; nothing is remembered where none is looked for."""
+    if not (params.expand_large_events and params.mask_snowball_core_next_int):
+        return None
+    return jnp.zeros(state.pixeldq.shape, bool)
+
+
+@step(
+    cite="Anderson & Gordon 2011; jwst 3.0.0 jump",
+    learned="difference_template",
+    learn=learn_differences,
+    carry=no_cores_yet,
+)
 def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpInfo | None]:
     """Flag JUMP_DET the later group of every difference that stands out.
 
@@ -108,6 +123,8 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
     if state.readout.ngroups < FEWEST_GROUPS:
         return state, None
     soft = params.decision == "soft"
+    if soft and (params.expand_large_events or params.find_showers):
+        raise InputError("jump.decision=soft flags no jumps in which to find large events; switch these off")
     given, refs = (state, refs) if soft else jax.lax.stop_gradient((state, refs))
     difference, valid = differences(given)
     known = refs.gain.data > 0
@@ -147,7 +164,37 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
         .set(state.groupdq[:, 1:] | jnp.where(hit, flags.JUMP_DET, 0).astype(jnp.uint8))
     )
     no_gain = jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
-    return eqx.tree_at(lambda s: (s.groupdq, s.pixeldq), state, (groupdq, state.pixeldq | no_gain)), info
+    pixeldq, memory = state.pixeldq | no_gain, state.memory
+    if params.expand_large_events:
+        before = memory.get(jump.name, no_cores_yet(state, params))
+        groupdq, core = snowballs.expanded(groupdq, before, state.group_time_s, params)
+        memory = {name: core if name == jump.name else kept for name, kept in memory.items()}
+    if params.find_showers:
+        groupdq = _with_showers(given.data * gain, groupdq, pixeldq, level, noise_variance, refs, state, params)
+    return replace(state, groupdq=groupdq, pixeldq=pixeldq, memory=memory), info
+
+
+def _with_showers(
+    data_e: Float[Array, "integration group y x"],
+    groupdq: Array,
+    pixeldq: Array,
+    level: Float[Array, "... y x"],
+    noise_variance: Float[Array, "y x"],
+    refs: JumpRefs,
+    state: Ramps,
+    params: JumpParams,
+) -> Array:
+    """Group flags with showers, that stand out from the exposure in hand or from the template."""
+    template = refs.difference_template
+    if template is None:
+        expected = showers.expected_of_exposure(data_e, groupdq, noise_variance, params.minimum_sigclip_groups)
+        possible = showers.enough(groupdq)
+    else:
+        level = jnp.where(jnp.isfinite(template.data), level, jnp.nan)
+        expected, possible = showers.expected_from(level, noise_variance), True
+    widest = 2 * params.max_extended_radius
+    found = showers.flagged(data_e, groupdq, pixeldq, expected, state.group_time_s, widest, params)
+    return jnp.where(possible, found, groupdq)
 
 
 def _followed(jumped: Bool[Array, "integration n y x"], groups: Float[Array, ""]) -> Bool[Array, "integration n y x"]:

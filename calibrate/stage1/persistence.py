@@ -50,8 +50,9 @@ class Past(eqx.Module):
     at_s: Float[Array, ""]
 
 
-def nothing_yet(state: Ramps) -> Past:
+def nothing_yet(state: Ramps, params: PersistenceParams) -> Past:
     """No pixel glows when the exposure starts, and all traps are empty."""
+    del params
     shape = state.pixeldq.shape
     return Past(jnp.zeros(shape), jnp.zeros((FAMILIES, *shape), jnp.float32), jnp.zeros(()))
 
@@ -64,7 +65,7 @@ def persistence(state: Ramps, refs: PersistenceRefs, params: PersistenceParams) 
     With references of the traps, what these gave back since the start of the integration is subtracted from each
     group, and what they took is added; windows are then opened by the ramps so corrected.
     """
-    past = state.memory.get("persistence", nothing_yet(state))
+    past = state.memory.get("persistence", nothing_yet(state, params))
     if refs.trappars is not None and refs.trapdensity is not None and refs.persat is not None:
         state, past = _without_traps(state, refs.trappars, refs.trapdensity, refs.persat, past, params)
     if params.persistence_time is not None:

@@ -1,8 +1,10 @@
 """The step tables of Stage 1: which steps, in which order, with which parameters.
 
 `jwst_3_0` is what the official pipeline 3.0.0 runs by default, `jwst_2021` the list required then for time series,
-`recommended` ours. `OFF` names the steps of a table that run only when asked for (`--set STEP.skip=false`): those that
-the official pipeline skips by default, and those that its list has for other than time series.
+`recommended` ours. None looks for snowballs or showers unless asked (`--set jump.expand_large_events=true`,
+`jump.find_showers=true`), as the official step does not by default. `OFF` names the steps of a table that run only when
+asked for (`--set STEP.skip=false`): those that the official pipeline skips by default, and those that its list has for
+other than time series.
 """
 
 from typing import Any

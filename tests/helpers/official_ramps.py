@@ -114,15 +114,30 @@ def jump_data(state, params):
     work.min_diffs_single_pass = p.min_diffs_single_pass
     work.set_sigma_clipping_info(3, p.minimum_sigclip_groups, p.only_use_ints)
     work.max_cores = "none"
+    with_large_events(work, p, float(state.group_time_s))
     return work
 
 
-def hit_ramps(nints, ngroups, seed, brightness=400.0):
+def with_large_events(work, p, group_s):
+    """What the official step makes of its parameters of snowballs and showers."""
+    sizes = p.min_jump_area, p.min_sat_area, p.expand_factor
+    core = p.sat_required_snowball, p.min_sat_radius_extend, p.sat_expand * 2, p.edge_size
+    work.set_snowball_info(p.expand_large_events, *sizes, *core)
+    area = p.extend_snr_threshold, p.extend_min_area, p.extend_inner_radius, p.extend_outer_radius
+    extent = p.extend_ellipse_expand_ratio, p.min_diffs_single_pass, p.max_extended_radius * 2
+    work.set_shower_info(p.find_showers, *area, *extent)
+    work.grps_masked_after_shower = int(p.time_masked_after_shower // group_s)
+    work.mask_persist_grps_next_int = p.mask_snowball_core_next_int
+    work.persist_grps_flagged = int(p.snowball_time_masked_next_int // group_s)
+    work.max_shower_amplitude = p.max_shower_amplitude * group_s
+
+
+def hit_ramps(nints, ngroups, seed, brightness=400.0, shape=(8, 9)):
     """Ramps with Poisson noise and hits of all sizes, and groups lost to saturation or flagged before."""
     rng = np.random.default_rng(seed)
-    state = ramps(nints=nints, ngroups=ngroups, shape=(8, 9))
-    rate = brightness * rng.random((8, 9)) ** 2
-    light = rng.poisson(rate * GAIN, (nints, ngroups, 8, 9)).cumsum(1) / GAIN
+    state = ramps(nints=nints, ngroups=ngroups, shape=shape)
+    rate = brightness * rng.random(shape) ** 2
+    light = rng.poisson(rate * GAIN, (nints, ngroups, *shape)).cumsum(1) / GAIN
     data = light + rng.normal(0, READ_DN, light.shape)
     for _ in range(nints * ngroups // 2):
         i, g, y, x = (rng.integers(n) for n in data.shape)
@@ -133,3 +148,59 @@ def hit_ramps(nints, ngroups, seed, brightness=400.0):
     dq[1, 1:2, 6, 2] = flags.DO_NOT_USE
     dq[:, :, 7, 7] = flags.DO_NOT_USE
     return eqx.tree_at(lambda s: (s.data, s.groupdq), state, (data.astype(np.float32), dq))
+
+
+SNOWBALLS = [  # integration, group, y, x, radius of the core and of the halo
+    (0, 3, 30.0, 40.0, 4.0, 8.0),
+    (0, 1, 12.3, 61.0, 2.4, 6.0),  # in the first difference, and two that touch
+    (0, 5, 45.0, 20.4, 3.0, 7.0),
+    (0, 5, 47.0, 33.0, 5.2, 6.5),
+    (0, 7, 33.0, 55.0, 3.6, 9.0),  # in the last group
+    (1, 2, 31.0, 41.0, 6.0, 9.0),  # on the core of one before
+    (1, 4, -2.0, 30.0, 3.0, 9.0),  # beyond an edge
+    (1, 6, 36.0, 36.0, 0.0, 7.0),  # without a core
+    (2, 3, 63.0, 79.0, 5.0, 12.0),  # in a corner
+]
+
+
+def with_snowballs(state, seed=0, events=SNOWBALLS):
+    """Large hits beside what there is: a ragged halo of jumps and a core that saturates, in part one group later."""
+    rng = np.random.default_rng(seed)
+    data, dq = np.array(state.data), np.array(state.groupdq)
+    shape = data.shape[2:]
+    y, x = np.indices(shape)
+    for i, g, cy, cx, core, halo in events:
+        distance = np.hypot(y - cy, 0.9 * (x - cx)) + rng.normal(0, 0.3, shape)
+        data[i, g:, distance < halo] += 2500.0
+        dq[i, g:, distance < core] |= flags.SATURATED
+        dq[i, g + 1 :, distance < 1.2 * core] |= flags.SATURATED
+    return eqx.tree_at(lambda s: (s.data, s.groupdq), state, (data, dq))
+
+
+def snowball_ramps(seed=0, nints=4, ngroups=8, shape=(64, 80), events=SNOWBALLS):
+    """Ramps of `hit_ramps` with snowballs."""
+    return with_snowballs(hit_ramps(nints, ngroups, seed, shape=shape), seed, events)
+
+
+def shower_ramps(seed=0, nints=3, ngroups=9, shape=(60, 72), level=40.0):
+    """Ramps with wide faint charge, some of it in a ring, besides hits, reference columns and groups without light."""
+    rng = np.random.default_rng(seed)
+    state = hit_ramps(nints, ngroups, seed, shape=shape, brightness=60.0)
+    data, dq, pixeldq = (np.array(a) for a in (state.data, state.groupdq, state.pixeldq))
+    y, x = np.indices(shape)
+    events = [
+        (0, 1, 20, 20, 9, 0),
+        (0, 4, 40, 50, 8, 4),
+        (0, 4, 15, 55, 14, 0),
+        (1, ngroups - 1, 30, 30, 10, 0),
+        (1, 3, 58, 40, 12, 0),
+        (nints - 1, 5, 30, 68, 12, 3),
+    ]
+    for i, g, cy, cx, radius, hole in events:
+        distance = np.hypot(y - cy, 1.3 * (x - cx))
+        data[i, g:] += np.where((distance < radius) & (distance >= hole), level * rng.uniform(0.7, 1.3, shape), 0)
+    pixeldq[:, :4] = flags.REFERENCE_PIXEL
+    pixeldq[50, 60] = flags.DO_NOT_USE
+    dq[-1, 0] = dq[:, -1, 10:12] = flags.DO_NOT_USE
+    dq[0, 6:, 38:43, 48:52] = flags.SATURATED
+    return eqx.tree_at(lambda s: (s.data, s.groupdq, s.pixeldq), state, (data, dq, pixeldq))

@@ -62,7 +62,7 @@ def test_the_hook_at_the_start_of_an_exposure_is_gone(exposure):
         o.readout,
         start_s=np.arange(shape[0]) * o.cadence_s,
     )
-    state = replace(state, memory={"persistence": nothing_yet(state)})
+    state = replace(state, memory={"persistence": nothing_yet(state, PersistenceParams())})
     ours, _ = persistence(state, refs, PersistenceParams())
     bright = slope(clean)[0] > 0.2 * slope(clean)[0].max()
 

@@ -1,4 +1,4 @@
-"""Steps against stored results of the official pipeline (recipes: tests/golden/make_stage1_*.py)."""
+"""Steps against stored results of the official pipeline (recipes: tests/golden/make_*.py)."""
 
 from pathlib import Path
 
@@ -100,3 +100,19 @@ def test_interference_as_stored(stored):
     ours, _ = eqx.filter_jit(emicorr)(state, refs, EmicorrParams())
     assert np.std(stored["emi_official"] - stored["emi_data"]) > 10
     np.testing.assert_allclose(ours.data, stored["emi_official"], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("snowballs", JumpParams(expand_large_events=True, edge_size=6)),
+        ("showers", JumpParams(find_showers=True, max_shower_amplitude=6.1)),
+    ],
+)
+def test_large_events_as_stored(name, params):
+    with np.load(GOLDEN / "large_events.npz") as file:
+        g = {key.removeprefix(f"{name}_"): value for key, value in file.items() if key.startswith(name)}
+    state = state_of(g["data"].astype(np.float32), groupdq=g["groupdq"], pixeldq=g["pixeldq"])
+    refs = jump.select(detector_refs(state.pixeldq.shape))
+    ours, _ = eqx.filter_jit(jump)(state, refs, params)
+    np.testing.assert_array_equal(ours.groupdq, g["official"])

@@ -36,7 +36,7 @@ def test_persistence_runs_on_through_chunks():
     state.groupdq[0, 3:, 2:4] |= flags.SATURATED
     params = PersistenceParams(persistence_time=41.0)
     whole, _ = call(persistence, state, NO_TRAPS, params)
-    memory, parts = {"persistence": nothing_yet(state)}, []
+    memory, parts = {"persistence": nothing_yet(state, PersistenceParams())}, []
     for i in range(0, 6, 2):
         cut = slice(i, i + 2)
         where = lambda s: (s.data, s.groupdq, s.integration, s.start_s, s.memory)  # noqa: E731

@@ -82,7 +82,7 @@ def test_the_traps_run_on_through_chunks():
     state = ramps(nints=6, ngroups=5)
     given, params = refs(state), PersistenceParams()
     whole, _ = call(persistence, state, given, params)
-    memory, parts = {"persistence": nothing_yet(state)}, []
+    memory, parts = {"persistence": nothing_yet(state, PersistenceParams())}, []
     for i in range(0, 6, 2):
         cut = slice(i, i + 2)
         names = ("data", "groupdq", "integration", "start_s")
