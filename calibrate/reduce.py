@@ -242,5 +242,5 @@ def _calibrated(todo: _Images, library: Mapping[str, Any], done: Callable[[int],
     if not todo.spectra:
         return None
     whole = join(spectra)
-    x1dints.write(todo.paths[1], (whole,), exposure.meta, exposure.int_times, cards)
+    x1dints.write(todo.paths[1], whole, exposure.meta, exposure.int_times, cards)
     return whole

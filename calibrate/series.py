@@ -1,18 +1,21 @@
 """Spectra of an exposure as light curves: times of what was really read, white light, channels."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments import lookup
+from uptheramp.calibrate.instruments.core import Order
 from uptheramp.calibrate.io.exposure import Exposure
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.times import mean_group_time
 from uptheramp.calibrate.kernels.readout import read_offset_s
 from uptheramp.calibrate.references.extract1d import Extract1d
-from uptheramp.calibrate.stage3.bins import edges_for
+from uptheramp.calibrate.references.pastasoss import Pastasoss
+from uptheramp.calibrate.stage3.bins import of_orders
 from uptheramp.calibrate.stage3.channels import channels
 from uptheramp.calibrate.stage3.combine import combine, points
 from uptheramp.calibrate.stage3.white_light import white_light
@@ -34,6 +37,11 @@ class Binning(NamedTuple):
     edges_um: Float[np.ndarray, "channel 2"]
 
 
+def aperture_of(library: Mapping[str, Any]) -> Extract1d | Pastasoss | None:
+    """The reference that tells where the spectra lie; None where the library has none."""
+    return next((library[name] for name in ("extract1d", "pastasoss") if library.get(name) is not None), None)
+
+
 def plain_timing(exposure: Exposure, dispersion_pixels: int) -> Timing:
     """Times of an exposure whose aperture is not known: all wavelengths as if read at the middle of a frame."""
     meta = exposure.meta
@@ -46,7 +54,7 @@ def _length_s(meta: ExposureMeta) -> float:
     return max(meta.ngroups - 1, 1) * meta.group_time_s
 
 
-def timing(exposure: Exposure, aperture: Extract1d) -> Timing:
+def timing(exposure: Exposure, aperture: Extract1d | Pastasoss) -> Timing:
     """Times of an exposure from its INT_TIMES and the order in which its pixels are read."""
     meta = exposure.meta
     offset = read_offset_s(
@@ -59,38 +67,53 @@ def timing(exposure: Exposure, aperture: Extract1d) -> Timing:
         interleaved=lookup.detector(exposure.instrument, meta.detector).kind == "SiAs",
     )
     across = offset if aperture.dispersion_axis == 1 else offset.T
-    pixel = np.arange(across.shape[1])
-    middle = (np.polyval(aperture.lower[::-1], pixel) + np.polyval(aperture.upper[::-1], pixel)) / 2
+    middle = aperture.middle_px(across.shape[1])
+    pixel = np.arange(len(middle)) % across.shape[1]  # of each order in turn
     row = np.clip(np.rint(middle), 0, len(across) - 1).astype(int)
     offset_s = across[row, pixel] - meta.frame_time_s
     return Timing(mean_group_time(exposure.int_times, meta), _length_s(meta), offset_s)
 
 
-def usable_range(spectra: Spectra, range_um: tuple[float, float]) -> Float[np.ndarray, "dispersion"]:
-    """Wavelengths of the dispersion pixels inside a range, NaN outside.
+def usable_range(
+    spectra: Spectra, range_um: tuple[float, float], orders: Sequence[Order] = ()
+) -> Float[np.ndarray, "dispersion"]:
+    """Wavelengths of the dispersion pixels inside a range and inside the useful range of their order, NaN outside.
 
     Raises
     ------
     InputError
         If fewer than two lie inside.
     """
-    wavelength = np.asarray(spectra.wavelength_um, float)
-    inside = np.where((wavelength >= range_um[0]) & (wavelength <= range_um[1]), wavelength, np.nan)
-    if np.isfinite(inside).sum() < 2:
+    wavelength, order = np.asarray(spectra.wavelength_um, float), np.asarray(spectra.order)
+    inside = (wavelength >= range_um[0]) & (wavelength <= range_um[1])
+    for one in orders:
+        if one.useful_range_um is not None:
+            low, high = one.useful_range_um or (np.inf, -np.inf)
+            inside &= (order != one.number) | ((wavelength >= low) & (wavelength < high))
+    counts = [np.sum(inside & (order == number)) for number in np.unique(order)]
+    if max(counts) < 2:
         raise InputError(
             f"no spectrum between {range_um[0]} and {range_um[1]} micron (it covers {np.nanmin(wavelength):.2f} to "
             f"{np.nanmax(wavelength):.2f}); give another range"
         )
-    return inside
+    return np.where(inside, wavelength, np.nan)
 
 
 def bin_channels(
-    spectra: Spectra, when: Timing, resolving_power: float, range_um: tuple[float, float]
+    spectra: Spectra,
+    when: Timing,
+    resolving_power: float,
+    range_um: tuple[float, float],
+    orders: Sequence[Order] = (),
 ) -> tuple[LightCurves, Binning]:
-    """Channels of constant resolving power, and the weights that made them."""
-    edges = edges_for(usable_range(spectra, range_um), resolving_power=resolving_power)
-    curves, weights = channels(spectra, edges, *when)
-    return curves, Binning(np.asarray(weights), np.stack([edges[:-1], edges[1:]], 1))
+    """Channels of constant resolving power, none of two orders, and the weights that made them.
+
+    `orders` are those of the mode, whose useful ranges hold beside `range_um`.
+    """
+    wavelength = usable_range(spectra, range_um, orders)
+    bins = of_orders(wavelength, np.asarray(spectra.order), resolving_power=resolving_power)
+    curves, weights = channels(spectra, bins, *when)
+    return curves, Binning(np.asarray(weights), bins.edges_um)
 
 
 def rebin(spectra: Spectra, when: Timing, binning: Binning) -> LightCurves:
@@ -98,6 +121,7 @@ def rebin(spectra: Spectra, when: Timing, binning: Binning) -> LightCurves:
     return combine(points(spectra), binning.weights, binning.edges_um, *when)
 
 
-def white(spectra: Spectra, when: Timing, range_um: tuple[float, float]) -> LightCurves:
-    """The light of all wavelengths inside the range."""
-    return white_light(spectra, *when, min_wavelength=range_um[0], max_wavelength=range_um[1])[0]
+def white(spectra: Spectra, when: Timing, range_um: tuple[float, float]) -> tuple[LightCurves, tuple[int, ...]]:
+    """The light of all wavelengths inside the range, a channel for each order, and the orders' numbers."""
+    curves, weights = white_light(spectra, *when, min_wavelength=range_um[0], max_wavelength=range_um[1])
+    return curves, tuple(np.asarray(spectra.order)[np.asarray(weights).argmax(1)].tolist())

@@ -93,7 +93,9 @@ def recipe(
     if exp_type not in known and set(stages) & {2, 3}:
         raise InputError(f"no Stage 2 for EXP_TYPE {exp_type} in this version (there is for {', '.join(known)})")
     steps = (stage1.TABLES[table][family], known.get(exp_type, ()), stage3.TABLES[table].get(exp_type, ()))
-    defaults = {**stage1.DEFAULTS.get(table, {}), **stage2.DEFAULTS.get(table, {}), **stage3.DEFAULTS.get(table, {})}
+    defaults = dict(stage1.DEFAULTS.get(table, {}))
+    for later in (stage2.DEFAULTS, stage3.DEFAULTS):
+        defaults |= later.get(table, {}).get(exp_type, {})
     off = set(stage1.OFF.get(table, ()))
     params, skipped = _override({s.name: s for stage in steps for s in stage}, defaults, overrides or {}, off)
     kept = [tuple(s for s in stage if s.name not in skipped) for stage in steps]

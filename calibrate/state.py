@@ -72,7 +72,12 @@ class Rates(eqx.Module):
 
 
 class Spectra(eqx.Module):
-    """Extracted spectra per integration (x1dints), one order; flux in `unit` summed over the aperture."""
+    """Extracted spectra per integration (x1dints); flux in `unit` summed over the aperture.
+
+    Orders lie end to end on the wavelength axis, and `order` tells which element is whose: what works on elements
+    (light curves, flags, sums) needs no loop over orders, and their lengths may differ. Elements of two orders that
+    were solved for in the same column share noise: `covariance[:, p]` is that of the elements `pairs[p]`.
+    """
 
     flux: Float[Array, "integration wavelength"]
     var_poisson: Float[Array, "integration wavelength"]
@@ -83,14 +88,34 @@ class Spectra(eqx.Module):
     npixels: Float[Array, "wavelength"]
     wavelength_um: Float[Array, "wavelength"]
     integration: Int[Array, "integration"]
-    order: int = eqx.field(static=True, default=1)
+    order: Int[Array, "wavelength"]
+    pairs: Int[Array, "pair 2"]
+    covariance: Float[Array, "integration pair"]
     unit: str = eqx.field(static=True, default="DN/s")
-    per_integration: ClassVar = ("flux", "var_poisson", "var_rnoise", "var_flat", "background", "dq", "integration")
+    per_integration: ClassVar = (
+        "flux",
+        "var_poisson",
+        "var_rnoise",
+        "var_flat",
+        "background",
+        "dq",
+        "integration",
+        "covariance",
+    )
 
     @property
     def err(self) -> Float[Array, "integration wavelength"]:
         """Total standard error, the root of the summed variances."""
         return (self.var_poisson + self.var_rnoise + self.var_flat) ** 0.5
+
+
+def single_order(integrations: int, elements: int, dtype: Any = jnp.float32, number: int = 1) -> dict[str, Array]:
+    """The fields of Spectra that tell orders apart, where there is one: no elements share a column."""
+    return {
+        "order": jnp.full(elements, number, jnp.int32),
+        "pairs": jnp.zeros((0, 2), jnp.int32),
+        "covariance": jnp.zeros((integrations, 0), dtype),
+    }
 
 
 class LightCurves(eqx.Module):

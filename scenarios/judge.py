@@ -1,19 +1,26 @@
 """A reduced exposure against its truth: the depths that went in, the twin's, and the records of both."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.fit.curve import T0
 from uptheramp.calibrate.fit.system import LimbDarkening, System
+from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io import tspec
 from uptheramp.calibrate.io.times import DAY_S
-from uptheramp.calibrate.kernels.aperture import across_axis, coverage
-from uptheramp.calibrate.state import PlanetSpectrum
+from uptheramp.calibrate.pipeline import run
+from uptheramp.calibrate.state import PlanetSpectrum, Rates, Spectra
+from uptheramp.calibrate.stream import split
 from uptheramp.scenarios.reduced import Fitted, Reduced
 from uptheramp.scenarios.scenario import Scenario
 from uptheramp.simulate.observation import Observation
@@ -51,36 +58,64 @@ def check(scenario: Scenario) -> None:
         )
 
 
-def aperture_shares(reduced: Reduced) -> Float[np.ndarray, "y x"]:
-    """Fraction of each pixel that the extraction sums."""
-    aperture = reduced.library["extract1d"]
-    axis = across_axis(aperture.dispersion_axis)
-    return np.asarray(coverage(aperture.lower, aperture.upper, reduced.exposure.meta.shape, axis))
+def pixel_weights(reduced: Reduced) -> Float[np.ndarray, "order y x"]:
+    """How much each pixel adds to the spectrum of each order: the derivative of the extraction, which is linear.
+
+    The extraction is given no light, equal variances, and the pixels that were lost throughout.
+    """
+    _, steps = split(reduced.recipe.stage3, Spectra)
+    shape = reduced.exposure.meta.shape
+    plane = jnp.ones((1, *shape))
+    dq = jnp.where(reduced.lost, flags.DO_NOT_USE, 0).astype(jnp.uint32)[None]
+    state = Rates(0 * plane, plane, plane, 0 * plane, dq, jnp.zeros(1, int))
+    order = np.asarray(reduced.spectra.order)
+    chosen = jnp.asarray(order == order_numbers(reduced)[:, None], float)[:, None]
+
+    @eqx.filter_jit
+    def derivative(library: dict[str, Any], params: dict[str, Any]) -> Float[Array, "order y x"]:
+        def flux(data: Float[Array, "one y x"]) -> Float[Array, "one dispersion"]:
+            return run(steps, replace(state, data=data), library, params)[0].flux
+
+        _, pull = jax.vjp(flux, state.data)
+        return jax.vmap(lambda one: pull(one)[0][0])(chosen)
+
+    return np.asarray(derivative(reduced.library, reduced.recipe.params), float)
+
+
+def order_numbers(reduced: Reduced) -> Int[np.ndarray, "order"]:
+    """Numbers of the orders in the spectra, as they lie there end to end."""
+    return np.unique(np.asarray(reduced.spectra.order))
 
 
 def true_channels(reduced: Reduced, observation: Observation, truth: Truth) -> TrueChannels:
     """Weigh the truth as the extraction and the binning weighed the data."""
-    axis = reduced.library["extract1d"].dispersion_axis
-    shares, weights = aperture_shares(reduced), reduced.binning.weights
-    good = ~reduced.lost
-    star = truth.star_e_per_s * good
-    across = 0 if axis == 1 else 1
+    axis, orders = observation.mode.dispersion_axis, observation.mode.orders
+    number = {order.number: k for k, order in enumerate(orders)}
+    which = [number[n] for n in order_numbers(reduced).tolist()] if len(orders) > 1 else [0]
+    across, along = (0, 1) if axis == 1 else (1, 0)
+
+    def end_to_end(images: Iterable[Float[np.ndarray, "y x"]]) -> Float[np.ndarray, "y x"]:
+        return np.concatenate(list(images), axis=along)  # as the spectra lie
+
+    shares, weights = end_to_end(pixel_weights(reduced)), reduced.binning.weights
+    good = end_to_end([~reduced.lost] * len(which))
+    star = end_to_end(truth.order_e_per_s[which]) * good
     seen = (shares * star).sum(across) * _calibration(reduced)  # the flat takes the gains out of the spectra
-    flux, lost = truth.flux_e_per_s[0], truth.depth_flux_e_per_s[0]
+    flux, lost = (np.concatenate(x[which]) for x in (truth.flux_e_per_s, truth.depth_flux_e_per_s))
     depth_of = np.where(flux > 0, lost, 0) / np.where(flux > 0, flux, 1)
     everything = [np.arange(len(seen))]
     depth = np.concatenate([truth_depth(seen, seen * depth_of, w, everything) for w in weights])
     variance = pixel_variance(
         truth.rate_e_per_s, truth.read_noise_e, reduced.exposure.readout, truth.facts["frame_time_s"], _typical(reduced)
     )
-    variance = np.where(np.isfinite(variance), variance, 0)
+    variance = end_to_end([np.where(np.isfinite(variance), variance, 0)] * len(which))
     limits = [
         channel_limits(star, variance * good, shares, w * _calibration(reduced), everything, dispersion_axis=axis)[0]
         for w in weights
     ]
     light = weights * seen
     share = light / light.sum(1, keepdims=True)
-    u1, u2 = (share @ np.nan_to_num(u[0]) for u in (truth.u1, truth.u2))
+    u1, u2 = (share @ np.nan_to_num(np.concatenate(u[which])) for u in (truth.u1, truth.u2))
     centre = np.asarray(reduced.curves.wavelength_um)
     return TrueChannels(depth, np.array(limits), system_of(observation, centre, u1, u2))
 
@@ -242,7 +277,12 @@ def _spectrum_file(products: Path) -> Path:
 
 def _plain_depth(planet: PlanetSpectrum, truth: Truth) -> Float[np.ndarray, "channel"]:
     """True depth of each bin with the light itself as weight: what another pipeline's weights come close to."""
-    wavelength, flux, lost = truth.wavelength_um[0], truth.flux_e_per_s[0], truth.depth_flux_e_per_s[0]
+    orders = lookup.find_mode(truth.facts["mode"])[1].orders
+    useful = [(0.0, np.inf) if o.useful_range_um is None else o.useful_range_um or (np.inf, 0.0) for o in orders]
+    own = np.array(useful)[: len(truth.wavelength_um), :, None]
+    inside = (truth.wavelength_um >= own[:, 0]) & (truth.wavelength_um <= own[:, 1])
+    wavelength = np.where(inside, truth.wavelength_um, np.nan).ravel()
+    flux, lost = truth.flux_e_per_s.ravel(), truth.depth_flux_e_per_s.ravel()
     centre, half = np.asarray(planet.wavelength_um), np.asarray(planet.half_width_um)
     bins = [np.flatnonzero(np.abs(wavelength - c) <= h) for c, h in zip(centre, half, strict=True)]
     return truth_depth(np.nan_to_num(flux), np.nan_to_num(lost), np.ones(len(flux)), bins)

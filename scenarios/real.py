@@ -4,8 +4,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.fit.spectrum import planet_spectrum
 from uptheramp.calibrate.fit.system import System, load_system
@@ -14,7 +12,8 @@ from uptheramp.calibrate.io.exposure import LEVELS, Exposure, open_exposure
 from uptheramp.calibrate.reduce import Progress, load_library, stage1, stage2, stage3
 from uptheramp.calibrate.references import user_files
 from uptheramp.calibrate.references.extract1d import Extract1d
-from uptheramp.calibrate.series import bin_channels, plain_timing, timing, white
+from uptheramp.calibrate.references.pastasoss import Pastasoss
+from uptheramp.calibrate.series import aperture_of, bin_channels, plain_timing, timing, white
 from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.state import Spectra, take
 
@@ -67,11 +66,11 @@ def calibrate_files(
         products.append(product.path)
         exposure = open_exposure([product.path])
     if known is not None:
-        products += fit_series(exposure, library.get("extract1d"), known, out)
+        products += fit_series(exposure, aperture_of(library), known, out)
     return products
 
 
-def fit_series(exposure: Exposure, aperture: Extract1d | None, system: System, out: Path) -> list[Path]:
+def fit_series(exposure: Exposure, aperture: Extract1d | Pastasoss | None, system: System, out: Path) -> list[Path]:
     """Fit the light curves of an exposure's spectra: writes the white light curve and the planet's spectrum.
 
     Without an aperture (x1dints alone) all wavelengths count as read at the middle of a frame.
@@ -79,19 +78,21 @@ def fit_series(exposure: Exposure, aperture: Extract1d | None, system: System, o
     spectra = _spectra_of(exposure)
     kept = slice(system.bins.trim_start, exposure.nints - system.bins.trim_end)
     spectra = take(spectra, kept)
-    plain = aperture is None or len(np.asarray(spectra.wavelength_um)) not in exposure.meta.shape
-    when = plain_timing(exposure, len(spectra.wavelength_um)) if plain else timing(exposure, aperture)
+    when = plain_timing(exposure, len(spectra.wavelength_um)) if aperture is None else timing(exposure, aperture)
+    if len(when.offset_s) != len(spectra.wavelength_um):
+        when = plain_timing(exposure, len(spectra.wavelength_um))
     when = when._replace(time=when.time[kept])
     system.epoch_near(when.time)  # refuses another time scale before anything is fitted or written
-    curves, _ = bin_channels(spectra, when, system.bins.resolving_power, system.bins.range_um)
+    orders = exposure.mode.orders if exposure.mode else ()
+    curves, _ = bin_channels(spectra, when, system.bins.resolving_power, system.bins.range_um, orders)
     planet, fit, _ = planet_spectrum(curves, system)
     if not bool(fit.curve.converged):
         raise InputError(
             f"{exposure.segments[0].path}: the fit of {system.name} does not converge; is it in these data?"
         )
-    light = white(spectra, when, system.bins.range_um)
+    light, numbers = white(spectra, when, system.bins.range_um)
     path = out / f"{exposure.root}_whtlt.ecsv"
-    whtlt.write(path, light, exposure.int_times["int_mid_MJD_UTC"][kept], spectra.unit)
+    whtlt.write(path, light, numbers, exposure.int_times["int_mid_MJD_UTC"][kept], spectra.unit)
     meta = {"system": system.name, "t0_bjd_tdb": float(fit.t0), "limb_darkening": "fixed"}
     return [path, *tspec.write(out, exposure.root, planet, meta)]
 

@@ -16,7 +16,7 @@ from uptheramp.calibrate.fit.white import WhiteFit
 from uptheramp.calibrate.io import tspec, whtlt
 from uptheramp.calibrate.io.exposure import Exposure, open_exposure
 from uptheramp.calibrate.reduce import Progress, load_library, stage1, stage2, stage3
-from uptheramp.calibrate.series import Binning, Timing, bin_channels, timing, white
+from uptheramp.calibrate.series import Binning, Timing, aperture_of, bin_channels, timing, white
 from uptheramp.calibrate.settings import Recipe, recipe
 from uptheramp.calibrate.state import LightCurves, PlanetSpectrum, Spectra
 
@@ -70,11 +70,14 @@ def reduce_exposure(
     spectra = three.spectra
     assert spectra is not None  # they were kept
     outliers = open_exposure([three.path])
-    when = timing(outliers, library["extract1d"])
-    curves, binning = bin_channels(spectra, when, resolving_power, range_um)
-    light = white(spectra, when, range_um)
+    aperture = aperture_of(library)
+    assert aperture is not None  # no spectra without one
+    when = timing(outliers, aperture)
+    orders = exposure.mode.orders if exposure.mode else ()
+    curves, binning = bin_channels(spectra, when, resolving_power, range_um, orders)
+    light, numbers = white(spectra, when, range_um)
     path = out / f"{exposure.root}_whtlt.ecsv"
-    whtlt.write(path, light, exposure.int_times["int_mid_MJD_UTC"], spectra.unit)
+    whtlt.write(path, light, numbers, exposure.int_times["int_mid_MJD_UTC"], spectra.unit)
     return Reduced(
         exposure=exposure,
         recipe=chosen,

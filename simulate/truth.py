@@ -41,7 +41,9 @@ class Truth:
     u1: Float[np.ndarray, "order along"]  # quadratic law nearest to the one injected
     u2: Float[np.ndarray, "order along"]
     read_offset_s: Float[np.ndarray, "order along"]
-    star_e_per_s: Float[np.ndarray, "y x"]  # the star's light alone, out of transit, at the start, before the flat
+    order_e_per_s: Float[
+        np.ndarray, "order y x"
+    ]  # the star's light alone, out of transit, at the start, before the flat
     rate_e_per_s: Float[np.ndarray, "y x"]  # all electrons, out of transit, at the start
     rate_dn_per_s: Float[np.ndarray, "y x"]
     gain: Float[np.ndarray, "y x"]
@@ -57,6 +59,11 @@ class Truth:
     cosmic_rays: np.ndarray  # structured: integration, frame, y, x, electrons
     large_hits: np.ndarray  # the same of snowballs and showers, a row an event: its centre, its charge in the window
     facts: dict[str, Any]  # names, seeds, orbit, compression, version
+
+    @property
+    def star_e_per_s(self) -> Float[np.ndarray, "y x"]:
+        """The star's light in all orders."""
+        return self.order_e_per_s.sum(0)
 
     def save(self, directory: Path) -> None:
         """Write `truth.npz` and `truth.json` into the folder."""
@@ -97,15 +104,15 @@ def of(
     """Return the truth of an exposure from what it was made of and what was drawn."""
     o, c, maps = observation, constants, constants.maps
     orders = [_order(s) for s in c.spectra]
-    star, others = (_image(sources, c) for sources in (c.spectra, c.field))
-    rate = np.asarray(star + others + c.background, float)
+    star, others = [_image((source,), c) for source in c.spectra], _image(c.field, c)
+    rate = np.asarray(sum(star) + others + c.background, float)
     rate = rate * maps.flat if "flat" in o.effects else rate
     rate = rate + maps.dark_e_per_s if "dark" in o.effects else rate
     rate = rate * maps.light if "reference_pixels" in o.effects else rate
     start = o.int_start()
     return Truth(
         **{name: _stacked([order[name] for order in orders]) for name in orders[0]},
-        star_e_per_s=np.asarray(star, np.float32),
+        order_e_per_s=np.asarray(star, np.float32),
         rate_e_per_s=np.asarray(rate, np.float32),
         rate_dn_per_s=np.asarray(rate / maps.gain, np.float32),
         gain=np.asarray(maps.gain),

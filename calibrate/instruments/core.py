@@ -305,6 +305,8 @@ class Order(Sourced):
     horns: Horns | None = None  # None: a Gaussian; the mode's, given to each order when the table is read
     tilt_deg: Curve | None = None  # micron -> angle of a monochromatic image to the cross-dispersion axis
     pivot_px: tuple[float, float] | None = None  # (x, y) about which a turn of the pupil wheel moves the trace
+    # where light curves are made of it; None: in all of the mode's range, empty: nowhere, others have the light
+    useful_range_um: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

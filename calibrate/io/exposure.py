@@ -126,8 +126,8 @@ class Exposure:
         return join([(0, 1, self.rates(int(i), 1)) for i in self._picks(size)])
 
     def spectra(self) -> Spectra:
-        """Spectra of the first order of an x1dints product, across segments."""
-        pieces = [x1dints.read(segment.path, segment.first)[0] for segment in self.segments]
+        """Spectra of an x1dints product, all orders, across segments."""
+        pieces = [x1dints.read(segment.path, segment.first) for segment in self.segments]
         return pieces[0] if len(pieces) == 1 else join([(0, len(piece.dq), piece) for piece in pieces])
 
     def _picks(self, size: int) -> np.ndarray:

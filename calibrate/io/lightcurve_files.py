@@ -41,7 +41,17 @@ TIME = (
     "jd",
 )
 FLUX = ("whitelight_flux", "flux", "white_flux", "lc", "y", "whitelight_flux_order_1")
-ERROR = ("whitelight_flux_error", "flux_err", "flux_error", "error", "err", "uncertainty", "sigma", "yerr")
+ERROR = (
+    "whitelight_flux_error",
+    "flux_err",
+    "flux_error",
+    "error",
+    "err",
+    "uncertainty",
+    "sigma",
+    "yerr",
+    "whitelight_flux_error_order_1",
+)
 WAVELENGTH = ("wavelength", "wavelength_um", "wave", "wl", "lambda")
 
 

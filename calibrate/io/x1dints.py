@@ -44,12 +44,13 @@ _TIMES = {
 }
 
 
-def _table(spectra: Spectra, int_times: np.ndarray, segment: int) -> fits.BinTableHDU:
-    count, length = spectra.flux.shape
+def _table(spectra: Spectra, number: int, int_times: np.ndarray, segment: int) -> fits.BinTableHDU:
+    mine = np.asarray(spectra.order) == number
+    count, length = len(spectra.flux), int(mine.sum())
     vector = f"{length}D"
     columns = [fits.Column("INT_NUM", "J", array=np.asarray(spectra.integration) + 1)]
     for name, field in _VECTORS.items():
-        value = np.full((count, length), np.nan) if field is None else np.asarray(getattr(spectra, field))
+        value = np.full((count, length), np.nan) if field is None else np.asarray(getattr(spectra, field))[..., mine]
         value = np.broadcast_to(value, (count, length))
         unit = "um" if name == "WAVELENGTH" else spectra.unit if name.startswith(("FLUX", "BACK")) else None
         if name == "DQ":
@@ -59,50 +60,67 @@ def _table(spectra: Spectra, int_times: np.ndarray, segment: int) -> fits.BinTab
     columns.append(fits.Column("N_ALONGDISP", "J", bzero=2**31, array=np.full(count, length, np.uint32)))
     columns.append(fits.Column("SEGMENT", "J", array=np.full(count, segment)))
     columns += [fits.Column(name, "D", unit="d", array=int_times[field]) for name, field in _TIMES.items()]
-    table = fits.BinTableHDU.from_columns(columns, name="EXTRACT1D", ver=spectra.order)
-    table.header["SPORDER"] = spectra.order
+    table = fits.BinTableHDU.from_columns(columns, name="EXTRACT1D", ver=number)
+    table.header["SPORDER"] = number
     table.header["SRCTYPE"] = "POINT"
     return table
 
 
-def write(
-    path: Path, spectra: tuple[Spectra, ...], meta: ExposureMeta, int_times: np.ndarray, steps: dict[str, str]
-) -> None:
-    """Write all orders of an exposure."""
+def write(path: Path, spectra: Spectra, meta: ExposureMeta, int_times: np.ndarray, steps: dict[str, str]) -> None:
+    """Write a table for each order and, where orders share noise, the images ORDERPAIRS and ORDERCOV (ours alone)."""
     hdus = fits.HDUList([primary(meta, "TSOMultiSpecModel", Path(path).name, steps)])
     hdus.append(fits.BinTableHDU(int_times, name="INT_TIMES"))
-    hdus.extend(_table(s, int_times, meta.segment) for s in spectra)
+    numbers = np.unique(np.asarray(spectra.order)).tolist()
+    hdus.extend(_table(spectra, number, int_times, meta.segment) for number in numbers)
+    if len(spectra.pairs):
+        hdus.append(fits.ImageHDU(np.asarray(spectra.pairs, np.int32), name="ORDERPAIRS"))
+        hdus.append(fits.ImageHDU(np.asarray(spectra.covariance, np.float32), name="ORDERCOV"))
     hdus.append(asdf_extension(hdus[0]))
     with whole(path) as temporary:
         hdus.writeto(temporary, overwrite=True)
 
 
-def read(path: Path, first: int) -> tuple[Spectra, ...]:
-    """Read all orders; `first` is the 0-based number of the first integration."""
+def read(path: Path, first: int) -> Spectra:
+    """Read all orders, end to end; `first` is the 0-based number of the first integration."""
     with fits.open(path, memmap=False) as hdus:
         tables = [hdu for hdu in hdus if hdu.name == "EXTRACT1D"]
         if not tables:
             raise InputError(f"{path}: no extension EXTRACT1D; it is not an x1dints product")
-        return tuple(_spectra(hdu, first) for hdu in tables)
-
-
-def _spectra(hdu: fits.BinTableHDU, first: int) -> Spectra:
-    table = hdu.data
-
-    def plane(name: str) -> np.ndarray:
-        return np.atleast_2d(np.asarray(table[name]).astype(np.float64))
-
-    flux = plane("FLUX")
+        tables = [table for _, table in sorted({_number(t): t for t in reversed(tables)}.items())]  # the first of each
+        columns = {name: np.concatenate([_plane(hdu, name) for hdu in tables], axis=1) for name in _READ}
+        order = np.concatenate([np.full(_plane(hdu, "FLUX").shape[1], _number(hdu), np.int32) for hdu in tables])
+        unit = fits.ColDefs(tables[0])["FLUX"].unit or "DN/s"
+        count = len(columns["FLUX"])
+        pairs, covariance = np.zeros((0, 2), np.int32), np.zeros((count, 0))
+        if "ORDERCOV" in hdus:
+            pairs = hdus["ORDERPAIRS"].data.astype(np.int32)
+            covariance = hdus["ORDERCOV"].data.astype(np.float64)
     return Spectra(
-        flux=jnp.asarray(flux),
-        var_poisson=jnp.asarray(plane("FLUX_VAR_POISSON")),
-        var_rnoise=jnp.asarray(plane("FLUX_VAR_RNOISE")),
-        var_flat=jnp.asarray(np.nan_to_num(plane("FLUX_VAR_FLAT"))),
-        background=jnp.asarray(plane("BACKGROUND")),
-        dq=jnp.asarray(np.atleast_2d(np.asarray(table["DQ"])).astype(np.uint32)),
-        npixels=jnp.asarray(plane("NPIXELS")[0]),
-        wavelength_um=jnp.asarray(plane("WAVELENGTH")[0]),
-        integration=jnp.arange(first, first + len(flux)),
-        order=int(hdu.header.get("SPORDER", 1)),
-        unit=fits.ColDefs(hdu)["FLUX"].unit or "DN/s",
+        flux=jnp.asarray(columns["FLUX"]),
+        var_poisson=jnp.asarray(columns["FLUX_VAR_POISSON"]),
+        var_rnoise=jnp.asarray(columns["FLUX_VAR_RNOISE"]),
+        var_flat=jnp.asarray(np.nan_to_num(columns["FLUX_VAR_FLAT"])),
+        background=jnp.asarray(columns["BACKGROUND"]),
+        dq=jnp.asarray(columns["DQ"].astype(np.uint32)),
+        npixels=jnp.asarray(columns["NPIXELS"][0]),
+        wavelength_um=jnp.asarray(columns["WAVELENGTH"][0]),
+        integration=jnp.arange(first, first + count),
+        order=jnp.asarray(order),
+        pairs=jnp.asarray(pairs),
+        covariance=jnp.asarray(covariance),
+        unit=unit,
     )
+
+
+_READ = (
+    *("FLUX", "FLUX_VAR_POISSON", "FLUX_VAR_RNOISE", "FLUX_VAR_FLAT"),
+    *("BACKGROUND", "DQ", "NPIXELS", "WAVELENGTH"),
+)
+
+
+def _number(hdu: fits.BinTableHDU) -> int:
+    return int(hdu.header.get("SPORDER", 1))
+
+
+def _plane(hdu: fits.BinTableHDU, name: str) -> np.ndarray:
+    return np.atleast_2d(np.asarray(hdu.data[name]).astype(np.float64))

@@ -2,7 +2,7 @@
 
 Our steps take wavelengths from WAVEMAP, pixel response from FLAT and apertures from EXTRACT1D. The official ones want
 the same knowledge as optical models (DISTORTION, SPECWCS, FPA, CAMERA, DISPERSER, ...) and in further tables (DFLAT,
-AREA, PASTASOSS, ...). Those hold nothing that our core would compute with, so one class serves them all; what each
+AREA, SPECKERNEL, ...). Those hold nothing that our core would compute with, so one class serves them all; what each
 holds is said where it is made, in simulate/calibration/.
 """
 

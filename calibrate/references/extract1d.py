@@ -91,6 +91,11 @@ class Extract1d(eqx.Module):
         with whole(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1))
 
+    def middle_px(self, length: int) -> Float[np.ndarray, "dispersion"]:
+        """Pixel across the dispersion at the middle of the aperture, for each of `length` dispersion pixels."""
+        pixel = np.arange(length)
+        return (np.polyval(self.lower[::-1], pixel) + np.polyval(self.upper[::-1], pixel)) / 2
+
     @classmethod
     def neutral(cls, meta: ExposureMeta) -> "Extract1d":
         """Every pixel across the shorter side, and no background window."""

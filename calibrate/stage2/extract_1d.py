@@ -9,7 +9,7 @@ from uptheramp.calibrate.kernels import aperture, order
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.stage2.background import windows
 from uptheramp.calibrate.stage2.usable import usable, variances, zeroed
-from uptheramp.calibrate.state import Rates, Spectra
+from uptheramp.calibrate.state import Rates, Spectra, single_order
 from uptheramp.calibrate.step import step
 
 
@@ -97,6 +97,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         wavelength_um=wavelength,
         integration=state.integration,
         unit=state.unit,
+        **single_order(len(flux), flux.shape[1], dtype),
     )
     return spectra, None
 

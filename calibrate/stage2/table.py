@@ -1,10 +1,11 @@
 """The step tables of Stage 2, spectroscopic time series: one tuple per exposure type, in run order.
 
-All tuples end in extract_1d, which makes Spectra of Rates; the rest, `steps[:-1]`, makes calints.
+All tuples hold extract_1d, which makes Spectra of Rates; the steps before it make calints.
 """
 
 from typing import Any
 
+from uptheramp.calibrate.stage2 import soss_extract, soss_sky
 from uptheramp.calibrate.stage2.assign_wcs import assign_wcs
 from uptheramp.calibrate.stage2.bkg_subtract import bkg_subtract
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, extract_1d
@@ -12,22 +13,30 @@ from uptheramp.calibrate.stage2.flat_field import flat_field
 from uptheramp.calibrate.stage2.photom import photom
 from uptheramp.calibrate.step import Step
 
-EXP_TYPES = ("NRS_BRIGHTOBJ", "NRC_TSGRISM", "MIR_LRS-SLITLESS")
+_ONE_ORDER = ("NRS_BRIGHTOBJ", "NRC_TSGRISM", "MIR_LRS-SLITLESS")
+_SOSS = "NIS_SOSS"
 
 _OURS = (assign_wcs, flat_field, bkg_subtract, photom, extract_1d)
 _OFFICIAL = (assign_wcs, flat_field, photom, extract_1d)
+# wavelengths, by order and column, come with PASTASOSS into the extraction, as in the official step
+_OF_SOSS = (soss_sky.bkg_subtract, flat_field, soss_extract.extract_1d)
 
 TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
-    "recommended": dict.fromkeys(EXP_TYPES, _OURS),
-    "jwst_3_0": dict.fromkeys(EXP_TYPES, _OFFICIAL),
-    "jwst_2021": dict.fromkeys(EXP_TYPES, _OFFICIAL),
+    "recommended": dict.fromkeys(_ONE_ORDER, _OURS) | {_SOSS: _OF_SOSS},
+    "jwst_3_0": dict.fromkeys(_ONE_ORDER, _OFFICIAL) | {_SOSS: _OF_SOSS},
+    "jwst_2021": dict.fromkeys(_ONE_ORDER, _OFFICIAL) | {_SOSS: _OF_SOSS},
 }
 
 # the official step subtracts the background itself, unclipped, and loses the light of bad pixels
-_EXTRACT_OFFICIAL = Extract1dParams(background="subtract", missing="omit")
+_EXTRACT_OFFICIAL = {extract_1d.name: Extract1dParams(background="subtract", missing="omit")}
+# that of SOSS with soss_atoca = False: its ATOCA is not here
+_BOX_OFFICIAL = {
+    soss_extract.extract_1d.name: soss_extract.Extract1dParams(method="box", background="none", decontaminate=False)
+}
+_DEFAULTS_OFFICIAL = dict.fromkeys(_ONE_ORDER, _EXTRACT_OFFICIAL) | {_SOSS: _BOX_OFFICIAL}
 
-DEFAULTS: dict[str, dict[str, Any]] = {
+DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "recommended": {},
-    "jwst_3_0": {extract_1d.name: _EXTRACT_OFFICIAL},
-    "jwst_2021": {extract_1d.name: _EXTRACT_OFFICIAL},
+    "jwst_3_0": _DEFAULTS_OFFICIAL,
+    "jwst_2021": _DEFAULTS_OFFICIAL,
 }

@@ -13,6 +13,11 @@ def usable(state: Rates) -> Bool[Array, "integration y x"]:
     return ((state.dq & flags.DO_NOT_USE) == 0) & jnp.isfinite(state.data)
 
 
+def in_the_light(state: Rates) -> Bool[Array, "integration y x"]:
+    """Usable pixels that are no reference pixels: of apertures that reach the edge of a window."""
+    return usable(state) & ((state.dq & flags.REFERENCE_PIXEL) == 0)
+
+
 def zeroed(image: Float[Array, "..."], good: Bool[Array, "..."]) -> Float[Array, "..."]:
     """Give the image with 0 (and zero gradient) wherever it is not good or not finite."""
     return jnp.where(good & jnp.isfinite(image), image, 0)

@@ -1,8 +1,37 @@
 """Where the wavelength channels begin and end."""
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
+
+
+class Bins(NamedTuple):
+    """Channels: lower and upper edge in micron, and the order whose light each holds."""
+
+    edges_um: Float[np.ndarray | Array, "channel 2"]
+    order: Int[np.ndarray | Array, "channel"]
+
+
+def between(edges_um: Float[np.ndarray, "edge"], order: int = 1) -> Bins:
+    """Channels of one order between neighbouring edges."""
+    edges_um = np.asarray(edges_um, float)
+    return Bins(np.stack([edges_um[:-1], edges_um[1:]], 1), np.full(len(edges_um) - 1, order))
+
+
+def of_orders(
+    wavelength_um: Float[np.ndarray, "wavelength"], order: Int[np.ndarray, "wavelength"], **size: float
+) -> Bins:
+    """Channels of every order that has at least two finite wavelengths, ascending; `size` as in `edges_for`."""
+    found = []
+    for number in np.unique(order).tolist():
+        mine = np.where(order == number, wavelength_um, np.nan)
+        if np.isfinite(mine).sum() >= 2:
+            found.append(between(edges_for(mine, **size), number))
+    edges, orders = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    ascending = np.argsort(edges[:, 0], kind="stable")
+    return Bins(edges[ascending], orders[ascending])
 
 
 def edges_for(
@@ -47,8 +76,9 @@ def pixel_boundaries(wavelength_um: Float[np.ndarray, "wavelength"]) -> Float[np
 
 
 def membership(
-    wavelength_um: Float[Array, "wavelength"], edges: Float[Array, "edge"]
+    wavelength_um: Float[Array, "wavelength"], order: Int[Array, "wavelength"], bins: Bins
 ) -> Float[Array, "channel wavelength"]:
-    """1 where the centre of a dispersion pixel lies in a channel (lower edge included), else 0."""
-    wavelength, edges = jnp.asarray(wavelength_um, float)[None, :], jnp.asarray(edges, float)[:, None]
-    return ((wavelength >= edges[:-1]) & (wavelength < edges[1:])).astype(float)
+    """1 where the centre of a dispersion pixel lies in a channel of its order (lower edge included), else 0."""
+    wavelength, edges = jnp.asarray(wavelength_um, float)[None, :], jnp.asarray(bins.edges_um, float)[..., None]
+    own = jnp.asarray(order)[None, :] == jnp.asarray(bins.order)[:, None]
+    return (own & (wavelength >= edges[:, 0]) & (wavelength < edges[:, 1])).astype(float)

@@ -2,18 +2,23 @@
 
 from typing import Any
 
-from uptheramp.calibrate.stage2.extract_1d import extract_1d
 from uptheramp.calibrate.stage2.table import DEFAULTS as STAGE2_DEFAULTS
-from uptheramp.calibrate.stage2.table import EXP_TYPES
+from uptheramp.calibrate.stage2.table import TABLES as STAGE2
 from uptheramp.calibrate.stage3.outlier_detection import outlier_detection
+from uptheramp.calibrate.state import Spectra
 from uptheramp.calibrate.step import Step
+from uptheramp.calibrate.stream import split
 
-_STEPS = (outlier_detection, extract_1d)
+# spectra are made of the images once more, as in Stage 2, so that outliers are known
+TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
+    name: {exp_type: (outlier_detection, *split(steps, Spectra)[1]) for exp_type, steps in table.items()}
+    for name, table in STAGE2.items()
+}
 
-TABLES: dict[str, dict[str, tuple[Step, ...]]] = {name: dict.fromkeys(EXP_TYPES, _STEPS) for name in STAGE2_DEFAULTS}
-
-# the extraction is the one of Stage 2, so it keeps its parameters
-DEFAULTS: dict[str, dict[str, Any]] = {
-    name: {key: value for key, value in given.items() if key == extract_1d.name}
-    for name, given in STAGE2_DEFAULTS.items()
+DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    name: {
+        exp_type: {step.name: given[step.name] for step in TABLES[name][exp_type] if step.name in given}
+        for exp_type, given in table.items()
+    }
+    for name, table in STAGE2_DEFAULTS.items()
 }

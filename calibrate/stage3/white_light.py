@@ -17,15 +17,16 @@ def white_light(
     min_wavelength: float = -np.inf,
     max_wavelength: float = np.inf,
 ) -> tuple[LightCurves, Float[Array, "channel wavelength"]]:
-    """Sum the flux between two wavelengths (micron, both included): one channel, in the unit of the spectra.
+    """Sum the flux between two wavelengths (micron, both included): a channel for each order, in the spectra's unit.
 
     As the official step, but the light of missing points is restored from the median spectrum. Returns the weights too
     (1 inside, 0 outside).
     """
-    wavelength = np.asarray(spectra.wavelength_um, np.float64)
+    wavelength, order = np.asarray(spectra.wavelength_um, np.float64), np.asarray(spectra.order)
     inside = (wavelength >= min_wavelength) & (wavelength <= max_wavelength)
     if not inside.any():
         raise ValueError(f"no dispersion pixel lies between {min_wavelength} and {max_wavelength} micron")
-    weights = jnp.asarray(inside[None, :], float)
-    edges = jnp.asarray([[wavelength[inside].min(), wavelength[inside].max()]])
+    members = inside & (order == np.unique(order[inside])[:, None])
+    weights = jnp.asarray(members, float)
+    edges = jnp.asarray([[wavelength[mine].min(), wavelength[mine].max()] for mine in members])
     return combine(points(spectra), weights, edges, time, exposure_s, time_offset_s_per_pixel), weights

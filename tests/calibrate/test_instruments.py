@@ -97,12 +97,13 @@ def test_orders_stay_in_the_light(instrument, mode):
         assert left <= order.wavelength_um.x[0] < order.wavelength_um.x[-1] <= along - 1 - right
         assert (order.trace_px.x[0], order.trace_px.x[-1]) == (order.wavelength_um.x[0], order.wavelength_um.x[-1])
         assert 0 < min(order.trace_px.y) < max(order.trace_px.y) + 1 < across
-    if mode.orders:
-        wavelength = mode.orders[0].wavelength_um.y
-        assert min(wavelength) <= low < high <= max(wavelength)
-        assert mode.orders[0].throughput.x[0] <= low
-        assert mode.orders[0].throughput.x[-1] >= high
-    else:
+    used = [order for order in mode.orders if order is mode.orders[0] or order.useful_range_um]
+    for order in used:
+        first, last = order.useful_range_um or (low, high)
+        assert low <= first < last <= high
+        assert min(order.wavelength_um.y) <= first < last <= max(order.wavelength_um.y)
+        assert order.throughput.x[0] <= first < last <= order.throughput.x[-1]
+    if not used:
         assert mode.image.throughput.x[0] < low < high < mode.image.throughput.x[-1]
 
 

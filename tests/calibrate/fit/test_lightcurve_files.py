@@ -23,7 +23,7 @@ def check(light, err=True):
 def test_ours(tmp_path):
     nothing = np.zeros(1)
     light = LightCurves(TIME, np.float64(30.0), FLUX[None], np.full((1, 20), 1e-3), nothing + 1, nothing, nothing)
-    whtlt.write(tmp_path / "a_whtlt.ecsv", light, TIME - 0.003, "DN/s")
+    whtlt.write(tmp_path / "a_whtlt.ecsv", light, (1,), TIME - 0.003, "DN/s")
     back = lightcurve_files.read(tmp_path / "a_whtlt.ecsv")
     check(back)
     assert float(back.exposure_s) == 30.0

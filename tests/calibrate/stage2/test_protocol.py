@@ -13,17 +13,18 @@ from uptheramp.calibrate import gradient, pipeline
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.flat import Flat
 from uptheramp.calibrate.references.photom import Photom
-from uptheramp.calibrate.stage2.table import DEFAULTS, EXP_TYPES, TABLES
+from uptheramp.calibrate.stage2.table import DEFAULTS, TABLES
 from uptheramp.calibrate.state import Rates, Spectra
 
+PRISM = "NRS_BRIGHTOBJ"
 NAMES = ("recommended", "jwst_3_0")  # jwst_2021 holds the same steps as jwst_3_0
 
 
 def learned(made, name, state=None):
-    steps = TABLES[name][EXP_TYPES[0]]
+    steps = TABLES[name][PRISM]
     state = made.state if state is None else state
-    learn = eqx.filter_jit(lambda s, library: pipeline.learn(steps, s, library, DEFAULTS[name]))
-    return steps, learn(state, made.library), DEFAULTS[name]
+    learn = eqx.filter_jit(lambda s, library: pipeline.learn(steps, s, library, DEFAULTS[name].get(PRISM, {})))
+    return steps, learn(state, made.library), DEFAULTS[name].get(PRISM, {})
 
 
 def cut(state, first, last):
@@ -72,7 +73,7 @@ def test_image_steps_keep_the_structure(made):
 def test_neutral_references_change_nothing(made, same):
     shape = made.state.data.shape[-2:]
     meta = type("Meta", (), {"shape": shape, "x_size": shape[1], "y_size": shape[0]})
-    flat_field, bkg_subtract, photom = TABLES["recommended"][EXP_TYPES[0]][1:4]
+    flat_field, bkg_subtract, photom = TABLES["recommended"][PRISM][1:4]
     state = replace(made.state, wavelength_um=made.library["wavemap"].wavelength_um)
     neutral = {"flat": Flat.neutral(meta), "photom": Photom.neutral(meta), "extract1d": Extract1d.neutral(meta)}
     for step in (flat_field, bkg_subtract, photom):
@@ -100,7 +101,7 @@ def test_gradients_are_finite_with_flagged_pixels(made, name):
     wavelength[(slice(None), 0) if made.axis == 1 else (0, slice(None))] = np.nan
     library["wavemap"] = replace(library["wavemap"], wavelength_um=wavelength)
     library["photom"] = replace(library["photom"], per_micron=True)
-    steps, params = TABLES[name][EXP_TYPES[0]], DEFAULTS[name]
+    steps, params = TABLES[name][PRISM], DEFAULTS[name].get(PRISM, {})
     library = eqx.filter_jit(lambda s, given: pipeline.learn(steps, s, given, params))(state, library)
 
     def of(trees):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from uptheramp.calibrate import flags
-from uptheramp.calibrate.stage3.bins import edges_for, membership, pixel_boundaries
+from uptheramp.calibrate.stage3.bins import between, edges_for, membership, pixel_boundaries
 from uptheramp.calibrate.stage3.channels import channels
 from uptheramp.calibrate.stage3.white_light import white_light
-from uptheramp.calibrate.state import Spectra
+from uptheramp.calibrate.state import Spectra, single_order
 
 N, P = 300, 40
 TIME = 60000 + np.arange(N) / 1440
@@ -28,13 +28,19 @@ def spectra(seed=0, descending=False):
     wavelength = wavelength[::-1] if descending else wavelength
     f32 = [np.asarray(a, np.float32) for a in (flux, poisson, np.broadcast_to(read**2, (N, P)), np.zeros((N, P)))]
     made = Spectra(
-        *f32, f32[3], np.zeros((N, P), np.uint32), np.ones(P, np.float32), wavelength.astype(np.float32), np.arange(N)
+        *f32,
+        f32[3],
+        np.zeros((N, P), np.uint32),
+        np.ones(P, np.float32),
+        wavelength.astype(np.float32),
+        np.arange(N),
+        **single_order(N, P),
     )
     return made, clean, dip, read
 
 
 def bin_up(made, edges):
-    return channels(made, edges, TIME, 50.0, np.arange(P) / 100)
+    return channels(made, between(edges), TIME, 50.0, np.arange(P) / 100)
 
 
 @pytest.mark.parametrize("size", [{"resolving_power": 20}, {"width_um": 0.5}, {"pixels": 4}])
@@ -42,7 +48,7 @@ def bin_up(made, edges):
 def test_channels_hold_every_pixel_once(size, descending):
     wavelength = np.asarray(spectra(descending=descending)[0].wavelength_um)
     edges = edges_for(wavelength, **size)
-    members = membership(wavelength, edges)
+    members = membership(wavelength, np.ones(P), between(edges))
     assert np.all(np.diff(edges) > 0)
     np.testing.assert_array_equal(members.sum(0), 1)
     assert np.all(members.sum(1) >= 1)
