@@ -41,6 +41,7 @@ from uptheramp.calibrate.references import library
 from uptheramp.calibrate.settings import Recipe, recipe
 from uptheramp.calibrate.stream import chunk_size, detector, learned
 from uptheramp.scenarios import cache
+from uptheramp.scenarios.cli.huge_pages import VALUE, VARIABLE
 
 BLOCK = 2**26  # bytes
 
@@ -103,9 +104,13 @@ def official(path: Path, folder: Path, peer: Path, steps: dict[str, Any]) -> dic
 
 
 def in_own_process(work: str, *arguments: Any) -> dict[str, float]:
-    """Call a function of this file in a process of its own, so that peaks of memory are its own."""
+    """Call a function of this file in a process of its own, so that peaks of memory are its own.
+
+    With large pages of memory, as the command line has them.
+    """
     command = [sys.executable, __file__, work, *map(str, arguments)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, VARIABLE: VALUE}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return json.loads(done.stdout.splitlines()[-1])
 
 
