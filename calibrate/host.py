@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
-from jax.interpreters import batching, mlir
+from jax.interpreters import ad, batching, mlir
 
 _host_call = Primitive("host_call")
 _host_call.multiple_results = True
@@ -21,8 +21,8 @@ _host_call.multiple_results = True
 def call(function: Callable[..., tuple[np.ndarray, ...]], results: tuple[Any, ...], *args: Any) -> tuple[Any, ...]:
     """`function(*args)` of numpy arrays, pure, with `results` (shapes and dtypes), anywhere in a traced function.
 
-    Arguments may not be written to. Under vmap the calls come one after the other. There is no derivative: with
-    respect to a floating argument JAX raises.
+    Arguments may not be written to. Under vmap the calls come one after the other. What the host decides has no
+    derivative: asking for one with respect to a floating argument raises TypeError.
     """
     shapes = tuple((tuple(r.shape), np.dtype(r.dtype)) for r in results)
     return tuple(_host_call.bind(*args, function=function, results=shapes))
@@ -49,6 +49,14 @@ def _lowered(ctx: Any, *args: Any, function: Callable[..., Any], results: tuple[
 
 
 mlir.register_lowering(_host_call, _lowered)
+
+
+def _no_derivative(primals: Any, tangents: Any, **_: Any) -> Any:
+    del primals, tangents
+    raise TypeError("a decision taken by host code has no derivative; switch the step off or hold its argument fixed")
+
+
+ad.primitive_jvps[_host_call] = _no_derivative
 
 
 def _mapped(args: Any, axes: Any, *, function: Callable[..., Any], results: tuple[Any, ...]) -> Any:

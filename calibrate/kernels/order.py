@@ -19,8 +19,8 @@ NETWORK_PLANES = 12
 def median(x: Float[Array, "n ..."], valid: Bool[Array, "n ..."]) -> Float[Array, "..."]:
     """Median of the valid samples, the mean of the middle two for even counts; NaN where there is none."""
     count = planes.count(valid)
-    low, high = jnp.maximum(count - 1, 0) // 2, jnp.minimum(count // 2, jnp.maximum(count - 1, 0))
     if x.shape[0] <= NETWORK_PLANES:
+        low, high = _middle_ranks(count)
         ranked = _network(list(jnp.where(valid, x, jnp.inf)))
         middle = 0.5 * (_pick(ranked, low) + _pick(ranked, high))
     else:
@@ -58,11 +58,16 @@ def _last(dtype: Any) -> UInt[Array, ""]:
     return ~jnp.zeros((), dtype)
 
 
+def _middle_ranks(count: Int[Array, "..."]) -> tuple[Int[Array, "..."], Int[Array, "..."]]:
+    """Ranks of the middle two of so many samples, equal where the count is odd; 0 where there are none."""
+    last = jnp.maximum(count - 1, 0)
+    return last // 2, jnp.minimum(count // 2, last)
+
+
 def _middle_keys(x: Float[Array, "n pixel"], valid: Bool[Array, "n pixel"]) -> UInt[Array, "2 pixel"]:
     """Keys of the two middle samples (of the one middle sample, twice)."""
     keys = _keys(x, valid)
-    number = planes.count(valid)
-    low, high = jnp.maximum(number - 1, 0) // 2, jnp.minimum(number // 2, jnp.maximum(number - 1, 0))
+    low, high = _middle_ranks(planes.count(valid))
     first = _bound(keys, low)
     last = _last(keys.dtype)
     if keys[0].size < planes.WIDE:

@@ -21,14 +21,11 @@ def fold(add: Callable[..., Any], start: Any, *planes: Shaped[Array, "n ..."]) -
     return jax.lax.scan(lambda carry, each: (add(carry, *each), None), start, planes)[0]
 
 
-def total(x: Shaped[Array, "n ..."], valid: Bool[Array, "n ..."] | None = None) -> Shaped[Array, "..."]:
+def total(x: Shaped[Array, "n ..."], valid: Bool[Array, "n ..."]) -> Shaped[Array, "..."]:
     """Sum of the valid samples over the leading axis."""
     if x[0].size < WIDE:
-        return (x if valid is None else jnp.where(valid, x, 0)).sum(0)
-    zero = jnp.zeros_like(x[0])
-    if valid is None:
-        return fold(jnp.add, zero, x)
-    return fold(lambda s, each, good: s + jnp.where(good, each, 0), zero, x, valid)
+        return jnp.where(valid, x, 0).sum(0)
+    return fold(lambda s, each, good: s + jnp.where(good, each, 0), jnp.zeros_like(x[0]), x, valid)
 
 
 def count(mask: Bool[Array, "n ..."]) -> Int[Array, "..."]:

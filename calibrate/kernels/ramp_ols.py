@@ -69,7 +69,7 @@ def segments(
 def raised(arm: Float[Array, "..."], snr: Float[Array, "..."]) -> Float[Array, "..."]:
     """`arm` (above 0) to the power of the weights for a segment's signal-to-noise ratio.
 
-    By products: a power with an exponent that varies took half the time of the fit.
+    By products, since the exponents are few and whole but one.
     """
     cube = arm * arm * arm
     sixth = cube * cube

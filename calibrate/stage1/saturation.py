@@ -38,7 +38,8 @@ def saturation(state: Ramps, refs: SaturationRefs, params: SaturationParams) -> 
     DO_NOT_USE. What is saturated or at the floor in the ZEROFRAME becomes 0 there.
     """
     threshold, raw, radius = refs.saturation.data, state.data, params.n_pix_grow_sat
-    saturated = _from_then_on(raw, threshold, _has(state.groupdq, flags.SATURATED), radius)
+    saturated = jax.lax.associative_scan(jnp.logical_or, raw >= threshold, axis=1)
+    saturated = grow.box(saturated | _has(state.groupdq, flags.SATURATED), radius)
     floor = raw <= 0
     unusable = floor
     if params.use_readpatt and state.readout.nframes > 1:
@@ -56,22 +57,6 @@ def saturation(state: Ramps, refs: SaturationRefs, params: SaturationParams) -> 
 
     first = zeroframe.corrected(state.zeroframe, usable)
     return replace(state, groupdq=groupdq, pixeldq=pixeldq, zeroframe=first), None
-
-
-def _from_then_on(
-    raw: Float[Array, "integration group y x"],
-    threshold: Float[Array, "y x"],
-    known: Bool[Array, "integration group y x"],
-    radius: int,
-) -> Bool[Array, "integration group y x"]:
-    """Groups that have reached the threshold, or an earlier one has, and those known to have, with their neighbours."""
-
-    def group(reached: Array, each: tuple[Array, Array]) -> tuple[Array, Array]:
-        reached = reached | (each[0] >= threshold)
-        return reached, grow.box(reached | each[1], radius)
-
-    never = jnp.zeros(raw.shape[2:], bool)
-    return jax.lax.map(lambda ramp: jax.lax.scan(group, never, ramp)[1], (raw, known))
 
 
 def _has(dq: Array, bit: int) -> Bool[Array, "..."]:

@@ -1,0 +1,63 @@
+"""Sums plane by plane and work in blocks give what numpy gives, whatever the number of pixels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from uptheramp.calibrate.kernels import order, planes
+
+SHAPES = [(5, 7), (1, planes.WIDE), (3, 1000), (planes.BLOCK,), (planes.BLOCK + 1,), (2, planes.BLOCK + 13)]
+
+
+@pytest.fixture(params=SHAPES, ids=str)
+def samples(request):
+    rng = np.random.default_rng(1)
+    x = rng.integers(-50, 50, (17, *request.param)).astype(float)  # sums are exact, and there are ties
+    valid = rng.random(x.shape) < 0.6
+    valid[:, ..., 0] = False
+    return x, valid
+
+
+def test_sums_counts_and_largest(samples):
+    x, valid = samples
+    np.testing.assert_array_equal(planes.total(jnp.asarray(x), jnp.asarray(valid)), np.where(valid, x, 0).sum(0))
+    np.testing.assert_array_equal(planes.count(jnp.asarray(valid)), valid.sum(0))
+    found = planes.largest(jnp.asarray(x), jnp.asarray(valid))
+    np.testing.assert_array_equal(found, np.where(valid, x, -np.inf).max(0))
+
+
+@pytest.mark.parametrize("n", [1, 2, 12, 13, 17])
+def test_medians_by_network_and_by_bisection(samples, n):
+    x, valid = (a[:n] for a in samples)
+    with np.testing.suppress_warnings() as quiet:
+        quiet.filter(RuntimeWarning, "All-NaN slice")
+        expected = np.nanmedian(np.where(valid, x, np.nan), 0)
+    np.testing.assert_array_equal(jax.jit(order.median)(jnp.asarray(x), jnp.asarray(valid)), expected)
+
+
+def test_blocks_give_each_pixel_its_own(samples):
+    x, _ = samples
+    found = planes.in_blocks(lambda a: {"sum": a.sum(0), "twice": 2 * a}, jnp.asarray(x))
+    np.testing.assert_array_equal(found["sum"], x.sum(0))
+    np.testing.assert_array_equal(found["twice"], 2 * x)
+
+
+def test_only_the_chosen_pixels_change(samples):
+    x, valid = samples
+    for chosen in (valid[0], np.zeros_like(valid[0]), np.ones_like(valid[0])):
+        found = planes.where_any(lambda a: -a[::-1], jnp.asarray(chosen), jnp.asarray(x), jnp.asarray(x))
+        np.testing.assert_array_equal(found, np.where(chosen, -x[::-1], x))
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (64, 100), (17, 257), (1, 9001)])
+def test_by_blocks_with_its_derivative(shape):
+    x = jnp.asarray(np.random.default_rng(2).normal(size=(4, *shape)))
+    scale = jnp.arange(1.0, 1 + x[0].size).reshape(shape)
+
+    def total(a):
+        return planes.by_blocks(lambda b, s: (b**2).sum(0) * s, a, scale).sum()
+
+    value, slope = jax.value_and_grad(total)(x)
+    np.testing.assert_allclose(value, ((x**2).sum(0) * scale).sum(), rtol=1e-12)
+    np.testing.assert_allclose(slope, 2 * x * scale, rtol=1e-12)
