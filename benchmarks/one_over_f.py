@@ -196,15 +196,16 @@ def light(
     return (image * share).sum(axis)
 
 
-def depths(by_element: Float[np.ndarray, "integration element"]) -> tuple[float, np.ndarray]:
-    """Depth of all light and of the channels, ppm: middle quarter of the exposure against its first and last sixth."""
+def by_channel(by_element: Float[np.ndarray, "integration element"]) -> Float[np.ndarray, "integration channel"]:
+    """Light of stretches of the spectrum, after that of all of it."""
+    stretches = [x.sum(1) for x in np.array_split(by_element, CHANNELS, axis=1)]
+    return np.stack([by_element.sum(1), *stretches], 1)
+
+
+def depths(channels: Float[np.ndarray, "integration channel"]) -> Float[np.ndarray, " channel"]:
+    """Depth in ppm: middle quarter of the exposure against its first and last sixth."""
     inside, outside = slice(3 * NINTS // 8, 5 * NINTS // 8), np.r_[: NINTS // 6, NINTS - NINTS // 6 : NINTS]
-    stretches = np.array_split(by_element, CHANNELS, axis=1)
-    channels = np.stack([x.sum(1) for x in stretches], 1)
-    lit = channels[0] > 0.01 * channels[0].sum()
-    both = np.concatenate([by_element.sum(1)[:, None], channels[:, lit]], 1)
-    found = 1e6 * (1 - both[inside].mean(0) / both[outside].mean(0))
-    return float(found[0]), found[1:]
+    return 1e6 * (1 - channels[inside].mean(0) / channels[outside].mean(0))
 
 
 def judged(s: Setting, bare: Groups, twin: Groups, states: dict[str, list[Ramps]]) -> Left:
@@ -212,11 +213,12 @@ def judged(s: Setting, bare: Groups, twin: Groups, states: dict[str, list[Ramps]
     e, gain = s.library["extract1d"], np.asarray(s.library["gain"].data, float)
     noisy, mean = joined(states["noisy"]), joined(states["mean"])
     left = noisy - bare
-    total = light(twin, gain, e).sum(1).mean()
+    truth = by_channel(light(twin, gain, e))
+    total = truth[:, 0].mean()
     scatter = [1e6 * light(left, gain, e, subtract).sum(1).std() / total for subtract in (False, True)]
-    white, channels = depths(light(mean, gain, e))
-    true_white, true_channels = depths(light(twin, gain, e))
-    return Left(levels(s, left), *scatter, white - true_white, np.abs(channels - true_channels).max())
+    lit = truth[0] > 0.01 * truth[0, 0]
+    bias = (depths(by_channel(light(mean, gain, e))) - depths(truth))[lit]
+    return Left(levels(s, left), *scatter, float(bias[0]), np.abs(bias[1:]).max())
 
 
 def compared(s: Setting) -> dict[str, Left]:
