@@ -24,8 +24,16 @@ def call(function: Callable[..., tuple[np.ndarray, ...]], results: tuple[Any, ..
     Arguments may not be written to. Under vmap the calls come one after the other. What the host decides has no
     derivative: asking for one with respect to a floating argument raises TypeError.
     """
+    jax.debug.callback(_nothing)
     shapes = tuple((tuple(r.shape), np.dtype(r.dtype)) for r in results)
     return tuple(_host_call.bind(*args, function=function, results=shapes))
+
+
+def _nothing() -> None:
+    """Do nothing, as the effect of a program: programs with effects are waited for before the interpreter ends.
+
+    Without it one that nobody waits for calls Python while that is being taken down, and the process aborts.
+    """
 
 
 @_host_call.def_impl

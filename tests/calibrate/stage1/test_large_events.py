@@ -129,6 +129,33 @@ def test_the_host_answers_on_one_core():
     assert "all came back" in done.stdout
 
 
+LEFT_RUNNING = """
+import time
+import jax, jax.numpy as jnp, numpy as np
+from uptheramp.calibrate import host
+
+def slow(x):
+    time.sleep(0.2)
+    print("host", flush=True)
+    return (x + 1,)
+
+@jax.jit
+def program(x):
+    y = jax.lax.fori_loop(0, 4, lambda i, y: jnp.sin(y) @ jnp.cos(x), x)
+    return host.call(slow, (y,), y)[0] * 2
+
+x = np.ones((1000, 1000), np.float32)
+jax.block_until_ready(program(x))
+waiting = [program(x) for _ in range(3)]
+"""
+
+
+def test_programs_that_call_the_host_end_before_the_interpreter_does():
+    command = [sys.executable, "-c", LEFT_RUNNING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["host"] * 4), done.stderr
+
+
 def test_ellipses_of_drawn_ellipses():
     shape = (60, 70)
     for angle in (0.0, 20.0, 75.0, -40.0):
