@@ -28,11 +28,12 @@ from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.calibrate.io.exposure import Exposure, Segment
 from uptheramp.calibrate.kernels import order, ramp_likelihood
-from uptheramp.calibrate.pipeline import compiled, learn, memory_before
+from uptheramp.calibrate.pipeline import compiled, memory_before
 from uptheramp.calibrate.reduce import SAMPLE, reftypes
 from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.stage1.jump import JumpParams, JumpRefs, differences, jump, learn_differences
 from uptheramp.calibrate.state import Ramps
+from uptheramp.calibrate.stream import learned
 from uptheramp.scenarios import cache
 from uptheramp.scenarios.scenario import ModeBlock, find, observation_of
 from uptheramp.simulate import truth
@@ -94,7 +95,7 @@ def prepare(o: Observation) -> Prepared:
     library = {name: made[name] for name in reftypes(chosen.stage1) if name in made}
     picks = members(o.nints)
     sample = served.ramps(data[picks], picks, np.ones(len(picks), bool))
-    library = learn(steps, sample, library, chosen.params)
+    library = learned(steps, sample, library, chosen.params)
     ramps = joined(served, steps, library, chosen.params, data)
     nothing = np.zeros((o.nints, 1, 1))
     true = truth.of(o, constants, nothing, nothing, truth.no_cosmic_rays())

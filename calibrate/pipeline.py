@@ -66,20 +66,19 @@ def run_learning(
     """`run` where each step first learns from the state in hand what the library lacks; the library comes second."""
     library, infos = dict(library), {}
     for step in steps:
-        refs, own = step.select(library), params_of(step, params)
-        if step.learn is not None and library.get(step.learned) is None:
-            library[step.learned] = jax.lax.stop_gradient(step.learn(state, refs, own))
-            refs = step.select(library)
-        state, info = step(state, refs, own)
-        if info is not None:
-            infos[step.name] = info
+        if lacks(library, step):
+            library[step.learned] = learn(step, state, library, params)
+        state, more = run((step,), state, library, params)
+        infos |= more
     return state, library, infos
 
 
-def learn(steps: Sequence[Step], sample: Any, library: Library, params: Params) -> dict[str, Any]:
-    """References measured on a sample of the exposure, for the steps that declare `learn`; the rest run as usual.
+def lacks(library: Library, step: Step) -> bool:
+    """Whether the step learns something that the library does not hold."""
+    return step.learn is not None and library.get(step.learned) is None
 
-    Returns a library that holds them under their `learned` names; what the library already has is kept.
-    """
-    last = max((i for i, step in enumerate(steps) if step.learn is not None), default=-1)
-    return run_learning(steps[: last + 1], sample, library, params)[1]
+
+def learn(step: Step, sample: Any, library: Library, params: Params) -> Any:
+    """What a step measures on a sample of the exposure that the steps before it have seen."""
+    assert step.learn is not None
+    return jax.lax.stop_gradient(step.learn(sample, step.select(library), params_of(step, params)))

@@ -98,7 +98,7 @@ def stage1(
     begun = outputs.checkpoint.exists()
     at_once = not ready and not begun and exposure.nints <= min(sample, _chunk(exposure, recipe))
     if (keep or not ready) and not at_once:
-        known = learned(recipe.stage1, exposure.sample(sample), library, recipe.params)
+        known = learned(recipe.stage1, exposure.sample(sample), library, recipe.params, _chunk(exposure, recipe))
     if not ready:
         known |= _rates(exposure, recipe, known, outputs, progress, learning=at_once)
         remember(outputs.paths, outputs.made_from)

@@ -7,6 +7,7 @@ module turns 64-bit JAX on.
 Axes are always `integration, group, y, x`; MIRI's dispersion along y is data, not a transpose.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -40,6 +41,7 @@ class Ramps(eqx.Module):
     start_s: Float[Array, "integration"] | None = None
     zeroframe: Num[Array, "integration y x"] | None = None
     keep: Float[Array, "integration difference y x"] | None = None
+    per_integration: ClassVar = ("data", "groupdq", "integration", "start_s", "zeroframe", "keep")
 
     @property
     def starts_s(self) -> Float[Array, "integration"]:
@@ -148,15 +150,19 @@ class PlanetSpectrum(eqx.Module):
 
 
 def take(state: Any, index: Any) -> Any:
-    """Some integrations of a Rates or Spectra."""
-    return _replace(state, [getattr(state, name)[index] for name in state.per_integration])
+    """Some integrations of Ramps, Rates or Spectra."""
+    return each(lambda x: x[index], state)
 
 
 def join(parts: list[tuple[int, int, Any]]) -> Any:
     """Chunks back to one state, padding cut off."""
-    cut = [take(state, slice(0, count)) for _, count, state in parts]
-    return _replace(cut[0], [jnp.concatenate([getattr(s, name) for s in cut]) for name in cut[0].per_integration])
+    return each(lambda *arrays: jnp.concatenate(arrays), *(take(state, slice(0, count)) for _, count, state in parts))
 
 
-def _replace(state: Any, leaves: list[Any]) -> Any:
-    return eqx.tree_at(lambda s: [getattr(s, name) for name in s.per_integration], state, leaves)
+def each(function: Callable[..., Array], *states: Any) -> Any:
+    """The first state with `function` of the states' arrays in place of each that goes by integration."""
+
+    def arrays(state: Any) -> list[Array]:
+        return [x for name in state.per_integration if (x := getattr(state, name)) is not None]
+
+    return eqx.tree_at(arrays, states[0], [function(*of) for of in zip(*map(arrays, states), strict=True)])

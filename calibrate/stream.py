@@ -14,8 +14,18 @@ import jax.numpy as jnp
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.io.overlap import ahead
-from uptheramp.calibrate.pipeline import Library, Params, compiled, learn, memory_before, require, run, run_learning
-from uptheramp.calibrate.state import Ramps, Rates, take
+from uptheramp.calibrate.pipeline import (
+    Library,
+    Params,
+    compiled,
+    lacks,
+    learn,
+    memory_before,
+    require,
+    run,
+    run_learning,
+)
+from uptheramp.calibrate.state import Ramps, Rates, each, take
 from uptheramp.calibrate.step import Step
 
 FLOAT32_BYTES = 4
@@ -96,18 +106,50 @@ def detector(
         jax.block_until_ready(memory)
 
 
-@eqx.filter_jit
-def _learn(steps: tuple[Step, ...], sample: Any, library: dict[str, Any], params: dict[str, Any]):
-    before = set(library)
-    return {name: value for name, value in learn(steps, sample, library, params).items() if name not in before}
+def learned(
+    steps: tuple[Step, ...], sample: Any, library: Library, params: Params, size: int | None = None
+) -> dict[str, Any]:
+    """The library with what the steps learn on the sample; `MissingReference` before any work if one is missing.
 
-
-def learned(steps: tuple[Step, ...], sample: Any, library: Library, params: Params) -> dict[str, Any]:
-    """The library with what the steps learn on the sample; `MissingReference` before any work if one is missing."""
+    `size` integrations of it (None: all) go through the steps at once, so that no more than the sample itself is held
+    for a step to learn from.
+    """
     require(steps, library)
-    if all(step.learn is None for step in steps):
-        return dict(library)
-    return {**library, **_learn(steps, sample, dict(library), dict(params))}
+    known, done = dict(library), 0
+    for index, step in enumerate(steps):
+        if lacks(known, step):
+            sample = _by_parts(steps[done:index], sample, known, dict(params), size)
+            known[step.learned], done = _learn(step, sample, known, dict(params)), index
+    return known
+
+
+@eqx.filter_jit
+def _learn(step: Step, sample: Any, library: dict[str, Any], params: dict[str, Any]) -> Any:
+    return learn(step, sample, library, params)
+
+
+def _by_parts(
+    steps: tuple[Step, ...], state: Any, library: dict[str, Any], params: dict[str, Any], size: int | None
+) -> Any:
+    """Local steps on a few integrations at a time; the last few reach back, so that all are one program."""
+    count = len(state.integration)
+    size = min(size or count, count)
+    if not steps or size == count:
+        return compiled(steps, state, library, params)[0]
+    whole = None
+    for first in range(0, count, size):
+        start = min(first, count - size)
+        part = compiled(steps, take(state, slice(start, start + size)), library, params)[0]
+        whole = each(lambda x: jnp.zeros((count, *x.shape[1:]), x.dtype), part) if whole is None else whole
+        whole = _put((part, start), whole)
+    return whole
+
+
+@eqx.filter_jit(donate="all-except-first")
+def _put(given: tuple[Any, int], whole: Any) -> Any:
+    """The whole with a part of its integrations from a place on, in the same memory."""
+    part, start = given
+    return each(lambda x, new: x.at[start : start + len(new)].set(new), whole, part)
 
 
 def local(

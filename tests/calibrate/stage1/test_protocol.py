@@ -11,7 +11,7 @@ from uptheramp.calibrate.pipeline import compiled, params_of, run
 from uptheramp.calibrate.references.saturation import Saturation
 from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.stage1.table import DEFAULTS, TABLES
-from uptheramp.calibrate.state import Rates
+from uptheramp.calibrate.state import Rates, take
 from uptheramp.calibrate.stream import learned
 
 FAMILIES = [(table, family) for table in ("recommended", "jwst_3_0") for family in TABLES[table]]
@@ -133,18 +133,22 @@ def test_chunks_equal_whole(exposure, family):
     steps, params = STEPS["recommended", family], DEFAULTS["recommended"]
     library = learned(steps, case.ramps, case.library, params)
     whole, _ = compiled(steps, case.ramps, library, params)
-
-    def cut(part):
-        r = case.ramps
-        return eqx.tree_at(
-            lambda s: (s.data, s.groupdq, s.integration), r, (r.data[part], r.groupdq[part], r.integration[part])
-        )
-
-    parts = [compiled(steps, cut(part), library, params)[0] for part in (slice(0, 2), slice(2, 4))]
+    parts = [compiled(steps, take(case.ramps, part), library, params)[0] for part in (slice(0, 2), slice(2, 4))]
     for name in ("data", "var_poisson", "var_rnoise", "dq"):
         joined = np.concatenate([np.asarray(getattr(p, name)) for p in parts])
         # a rate near zero is what is left of differences of 100 DN: 1e-6 is far below their float32 rounding
         np.testing.assert_allclose(joined, np.asarray(getattr(whole, name)), rtol=2e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("family", ["near_ir", "mid_ir"])
+def test_learning_in_parts_equals_learning_at_once(exposure, family):
+    case = exposure(nints=5, correction=CORRECTION[family])  # parts of 2: the last one reaches back
+    steps, params = STEPS["recommended", family], DEFAULTS["recommended"]
+    whole, parts = (learned(steps, case.ramps, case.library, params, size) for size in (None, 2))
+    assert set(parts) == set(whole) > set(case.library)
+    for name in set(whole) - set(case.library):
+        for a, b in zip(leaves(whole[name]), leaves(parts[name]), strict=True):
+            np.testing.assert_allclose(b, a, rtol=2e-5, atol=1e-4, err_msg=name)
 
 
 @pytest.mark.parametrize(("table", "family"), FAMILIES)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uptheramp.calibrate import gradient, pipeline
+from uptheramp.calibrate import gradient, pipeline, stream
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.flat import Flat
 from uptheramp.calibrate.references.photom import Photom
@@ -23,8 +23,8 @@ NAMES = ("recommended", "jwst_3_0")  # jwst_2021 holds the same steps as jwst_3_
 def learned(made, name, state=None):
     steps = TABLES[name][PRISM]
     state = made.state if state is None else state
-    learn = eqx.filter_jit(lambda s, library: pipeline.learn(steps, s, library, DEFAULTS[name].get(PRISM, {})))
-    return steps, learn(state, made.library), DEFAULTS[name].get(PRISM, {})
+    params = DEFAULTS[name].get(PRISM, {})
+    return steps, stream.learned(steps, state, made.library, params), params
 
 
 def cut(state, first, last):
@@ -102,7 +102,7 @@ def test_gradients_are_finite_with_flagged_pixels(made, name):
     library["wavemap"] = replace(library["wavemap"], wavelength_um=wavelength)
     library["photom"] = replace(library["photom"], per_micron=True)
     steps, params = TABLES[name][PRISM], DEFAULTS[name].get(PRISM, {})
-    library = eqx.filter_jit(lambda s, given: pipeline.learn(steps, s, given, params))(state, library)
+    library = stream.learned(steps, state, library, params)
 
     def of(trees):
         return target(steps, *trees, params)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uptheramp.calibrate import flags, pipeline
+from uptheramp.calibrate import flags, pipeline, stream
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import columns
 from uptheramp.calibrate.references.bkg import Bkg
@@ -154,7 +154,7 @@ def whole_table(made, state):
         rng.uniform(0.9, 1.1, shape).astype(dtype), np.full(shape, 0.01, dtype), np.zeros(shape, np.uint32)
     )
     library["bkg"] = Bkg((1 + 0.1 * rng.random((2, *shape))).astype(dtype))
-    return pipeline.learn(STEPS, state, library, {})
+    return stream.learned(STEPS, state, library, {})
 
 
 def test_pure_jitted_and_float32(same):

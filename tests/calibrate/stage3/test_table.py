@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from uptheramp.calibrate import flags, pipeline
+from uptheramp.calibrate import flags, pipeline, stream
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.stage2.table import TABLES as STAGE2
 from uptheramp.calibrate.stage3.table import DEFAULTS, TABLES
@@ -27,7 +27,7 @@ def test_a_cosmic_ray_is_flagged_and_its_light_restored(name, biased):
     state = Rates(data, 0.5 * ones, 0.5 * ones, 0 * ones, np.zeros(data.shape, np.uint32), np.arange(30), wavelength)
     aperture = Extract1d(np.array([0.5]), np.array([9.5]), np.zeros((0, 2, 1)), 1)
     steps, params = TABLES[name][PRISM], DEFAULTS[name].get(PRISM, {})
-    library = pipeline.learn(steps, state, {"extract1d": aperture}, params)
+    library = stream.learned(steps, state, {"extract1d": aperture}, params)
     out, _ = pipeline.compiled(steps, state, library, params)
     error = (np.asarray(out.flux) - profile[1:10].sum()) / np.asarray(out.err)
     assert (abs(error[12, 2]) > 50) == biased
