@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.atomic import whole
@@ -24,7 +24,8 @@ class Extract1d(eqx.Module):
     """Edges of the aperture and of the background windows; `dispersion_axis` is 1 along x, 2 along y.
 
     `background[w, 0]` and `[w, 1]` are the lower and upper edge of window w; `background_order` is the degree (0 or 1)
-    of the polynomial drawn through all windows of a dispersion element.
+    of the polynomial drawn through all windows of a dispersion element. `first` and `last` (included) are the
+    dispersion pixels between which there is an aperture.
     """
 
     lower: Float[np.ndarray | Array, "coefficient"]
@@ -32,6 +33,8 @@ class Extract1d(eqx.Module):
     background: Float[np.ndarray | Array, "window 2 term"]
     dispersion_axis: int = eqx.field(static=True)
     background_order: int = eqx.field(static=True, default=0)
+    first: int = eqx.field(static=True, default=0)
+    last: int | None = eqx.field(static=True, default=None)
     ending: ClassVar[str] = "json"
 
     @classmethod
@@ -42,8 +45,6 @@ class Extract1d(eqx.Module):
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a readable EXTRACT1D file ({error}); it should be JSON") from error
         aperture = _choose(content.get("apertures", []), meta, path)
-        if str(aperture.get("independent_var", "pixel")).lower() != "pixel":
-            raise InputError(f"{path}: edges as functions of wavelength are not read; give them in pixels")
         axis = int(aperture.get("dispaxis") or 1)
         order = int(aperture.get("bkg_order") or 0)
         if aperture.get("bkg_fit") in ("median", "mean"):
@@ -54,12 +55,19 @@ class Extract1d(eqx.Module):
             )
         lower, upper = _edges(aperture, axis, meta, path)
         windows = _pairs(aperture.get("bkg_coeff") or [], "bkg_coeff", path)
+        of_pixel = str(aperture.get("independent_var", "pixel")).lower() == "pixel"
+        if not of_pixel and any(len(edge) > 1 for pair in (*windows, (lower, upper)) for edge in pair):
+            raise InputError(f"{path}: edges as functions of wavelength are not read; give them in pixels")
         terms = max((len(edge) for pair in windows for edge in pair), default=1)
         background = np.zeros((len(windows), 2, terms))
         for w, pair in enumerate(windows):
             for side, edge in enumerate(pair):
                 background[w, side, : len(edge)] = edge
-        return cls(np.asarray(lower, float), np.asarray(upper, float), background, axis, order)
+        letter = "x" if axis == 1 else "y"
+        first, last = aperture.get(f"{letter}start") or 0, aperture.get(f"{letter}stop")
+        last = None if last is None else int(np.floor(last))
+        edges = np.asarray(lower, float), np.asarray(upper, float)
+        return cls(*edges, background, axis, order, int(np.ceil(first)), last)
 
     def to_file(self, path: Path, meta: ExposureMeta) -> None:
         """Write the official JSON format."""
@@ -71,6 +79,9 @@ class Extract1d(eqx.Module):
             "src_coeff": [np.asarray(self.lower).tolist(), np.asarray(self.upper).tolist()],
             "use_source_posn": False,
         }
+        letter = "x" if self.dispersion_axis == 1 else "y"
+        aperture |= {f"{letter}start": self.first} if self.first else {}
+        aperture |= {f"{letter}stop": self.last} if self.last is not None else {}
         if len(self.background):
             aperture["bkg_coeff"] = np.asarray(self.background).reshape(-1, self.background.shape[-1]).tolist()
             aperture |= {"bkg_fit": "poly", "bkg_order": self.background_order}
@@ -90,6 +101,12 @@ class Extract1d(eqx.Module):
         }
         with whole(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1))
+
+    def between(self, shape: tuple[int, int]) -> Bool[np.ndarray, "..."]:
+        """Whether there is an aperture at a dispersion pixel, shaped to broadcast against (y, x)."""
+        pixel = np.arange(shape[-1 if self.dispersion_axis == 1 else -2])
+        inside = (pixel >= self.first) & (pixel <= (len(pixel) if self.last is None else self.last))
+        return inside[None, :] if self.dispersion_axis == 1 else inside[:, None]
 
     def middle_px(self, length: int) -> Float[np.ndarray, "dispersion"]:
         """Pixel across the dispersion at the middle of the aperture, for each of `length` dispersion pixels."""

@@ -59,6 +59,10 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     shape = state.data.shape[-2:]
     dtype = state.data.dtype
     whole = aperture.coverage(refs.extract1d.lower, refs.extract1d.upper, shape, axis).astype(dtype)
+    lit = refs.extract1d.between(shape)
+    if state.wavelength_um is not None:
+        lit = lit & jnp.isfinite(state.wavelength_um)
+    whole = jnp.where(lit, whole, 0)
     good = usable(state)
     weight = jnp.where(good, whole, 0)
     fraction = _seen(whole, weight, refs.profile, params, axis)

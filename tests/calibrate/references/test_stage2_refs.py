@@ -155,7 +155,10 @@ def test_start_and_stop_pixels_are_inclusive(tmp_path):
         ('{"apertures": [{"id": "ANY", "dispaxis": 3}]}', "dispaxis 3"),
         ('{"apertures": [{"id": "ANY", "bkg_order": 2}]}', "bkg_order 2"),
         ('{"apertures": [{"id": "ANY", "src_coeff": [[1]]}]}', "alternate"),
-        ('{"apertures": [{"id": "ANY", "independent_var": "wavelength"}]}', "wavelength"),
+        (
+            '{"apertures": [{"id": "ANY", "independent_var": "wavelength", "src_coeff": [[1, 2], [9, 2]]}]}',
+            "wavelength",
+        ),
     ],
 )
 def test_unreadable_apertures_end_in_one_line(tmp_path, text, words):
@@ -186,3 +189,16 @@ def test_flight_and_ground_files(tmp_path):
     )
     assert (aperture.dispersion_axis, aperture.upper[0] - aperture.lower[0]) == (2, 11)
     np.testing.assert_array_equal(aperture.background, [[[15.5], [25.5]]])
+
+
+def test_where_along_the_dispersion_there_is_an_aperture(tmp_path):
+    path = tmp_path / "extract1d.json"
+    aperture = {"id": "ANY", "dispaxis": 1, "xstart": 3.5, "xstop": 9, "independent_var": "wavelength"}
+    path.write_text(json.dumps({"apertures": [aperture | {"ystart": 4, "ystop": 6}]}))
+    read = Extract1d.from_file(path, PRISM)
+    assert (read.first, read.last) == (4, 9)
+    read.to_file(path, PRISM)
+    again = Extract1d.from_file(path, PRISM)
+    inside = again.between(PRISM.shape)
+    np.testing.assert_array_equal(np.flatnonzero(inside), np.arange(4, 10))
+    assert inside.shape == (1, PRISM.x_size)

@@ -37,7 +37,7 @@ def test_flat_divides_data_and_variances():
     np.testing.assert_allclose(out.var_rnoise[0, 0], [2.25, 36, 9, 9])
     np.testing.assert_allclose(out.var_flat[0, 0], [(8 / 4 * 0.2) ** 2, (8 / 0.25 * 0.1) ** 2, 0, 0], rtol=1e-6)
     unknown = flags.NO_FLAT_FIELD | flags.DO_NOT_USE
-    np.testing.assert_array_equal(out.dq[0, 0], [0, 0, unknown, unknown])
+    np.testing.assert_array_equal(out.dq[0, 0], [0, 0, flags.DO_NOT_USE, unknown])
 
 
 def test_pixels_without_light_are_marked_but_stay_usable():
