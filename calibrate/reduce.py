@@ -58,11 +58,13 @@ def load_library(
         Naming every missing type at once, before any pixel is read.
     """
     classes, path = reftypes(steps), exposure.segments[0].path
-    paths = references.find(directory, exposure.meta, tuple(classes)) if directory else {}
+    wanted = references.wanted(classes, exposure.meta)
+    paths = references.find(directory, exposure.meta, wanted) if directory else {}
     if from_crds:
-        paths = {**crds.find(path, [name for name in classes if name not in paths]), **paths}
+        paths = {**crds.find(path, [name for name in wanted if name not in paths]), **paths}
     needed = {name: step.name for step in steps for name, need in step.reftypes().items() if need}
-    missing = [f"{name} (for {step})" for name, step in sorted(needed.items()) if name not in paths]
+    lacks = {name: references.lacking(name, classes[name], exposure.meta, paths) for name in needed}
+    missing = [f"{lacks[name]} (for {step})" for name, step in sorted(needed.items()) if lacks[name]]
     if missing:
         places = [f"in {directory}"] * (directory is not None) + ["in CRDS"] * from_crds
         where = " or ".join(places) or "because no --refs folder was given, and no --crds,"

@@ -1,7 +1,7 @@
 """Where the telescope looked and how its wheels stood: header keywords that the optical models are evaluated with.
 
-Our own steps need none of them; they pass from the exposure to its products, so that the official pipeline can place
-wavelengths and sky coordinates on either. Names are those of the stdatamodels core schema.
+Optical references are evaluated with some of them. All pass from the exposure to its products, so that the official
+pipeline can place wavelengths and sky coordinates on either. Names are those of the stdatamodels core schema.
 """
 
 from collections.abc import Mapping
@@ -32,6 +32,7 @@ KEYWORDS = {
     "x_ref": ("XREF_SCI", "SCI"),
     "y_ref": ("YREF_SCI", "SCI"),
     "va_scale": ("VA_SCALE", "SCI"),
+    "velocity_m_s": ("VELOSYS", "SCI"),
 }
 
 
@@ -59,6 +60,7 @@ class Geometry:
     x_ref: float | None = None  # pixel of the reference point in the window, 1-based
     y_ref: float | None = None
     va_scale: float | None = None
+    velocity_m_s: float | None = None  # of the observatory, along the line of sight, from the barycentre
 
     def cards(self, extension: str) -> dict[str, Any]:
         """Keywords and values that belong into PRIMARY or SCI; what is not known is left out."""

@@ -53,6 +53,15 @@ TREE = {
     "GRATING": ("instrument", "grating"),
     "CHANNEL": ("instrument", "channel"),
     "MODULE": ("instrument", "module"),
+    "P_DETECT": ("instrument", "p_detector"),
+    "P_SUBARR": ("subarray", "p_subarray"),
+    "P_READPA": ("exposure", "p_readpatt"),
+    "P_EXP_TY": ("exposure", "p_exptype"),
+    "P_FILTER": ("instrument", "p_filter"),
+    "P_PUPIL": ("instrument", "p_pupil"),
+    "P_GRATIN": ("instrument", "p_grating"),
+    "P_CHANNE": ("instrument", "p_channel"),
+    "P_MODULE": ("instrument", "p_module"),
 }
 
 
@@ -85,9 +94,42 @@ def find(directory: Path, meta: ExposureMeta, reftypes: Iterable[str]) -> dict[s
     return {reftype: path for reftype, (_, path) in sorted(best.items())}
 
 
+def wanted(classes: Mapping[str, type], meta: ExposureMeta) -> tuple[str, ...]:
+    """Every REFTYPE to look for: those of the classes, and the parts of which some of them are made."""
+    return tuple(dict.fromkeys([*classes, *(part for cls in classes.values() for part in parts(cls, meta))]))
+
+
+def parts(cls: type, meta: ExposureMeta) -> tuple[str, ...]:
+    """REFTYPEs of the files from which a class makes its reference for an exposure, if it does (`from_parts`).
+
+    A class that names its own type among them needs all of them; another reads a file of its own type where there is
+    one.
+    """
+    return cls.parts(meta) if hasattr(cls, "parts") else ()
+
+
+def lacking(reftype: str, cls: type, meta: ExposureMeta, paths: Mapping[str, Path]) -> str:
+    """Which of the files for a reference are not there, in words; "" if it can be had."""
+    of = parts(cls, meta)
+    if reftype in paths and reftype not in of:
+        return ""
+    absent = " and ".join(part for part in of if part not in paths)
+    if not of:
+        return reftype
+    return f"{reftype} or {absent}" if absent and reftype not in of else absent
+
+
 def load(paths: Mapping[str, Path], meta: ExposureMeta, classes: Mapping[str, type]) -> dict[str, Any]:
-    """Read the files found, each by the `from_file` of its class."""
-    return {reftype: classes[reftype].from_file(path, meta) for reftype, path in paths.items()}
+    """Read the files found, each by the `from_file` of its class, or by `from_parts` where it is made of several."""
+    library = {}
+    for reftype, cls in classes.items():
+        of = parts(cls, meta)
+        own = reftype in paths and reftype not in of
+        if of and not own and set(of) <= set(paths):
+            library[reftype] = cls.from_parts({part: paths[part] for part in of}, meta)
+        elif reftype in paths:
+            library[reftype] = cls.from_file(paths[reftype], meta)
+    return library
 
 
 def match(header: Mapping[str, Any], meta: ExposureMeta) -> int | None:

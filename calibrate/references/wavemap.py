@@ -1,8 +1,10 @@
 """WAVEMAP: the wavelength that falls on each pixel.
 
-It stands in for the optical models (specwcs, distortion, ...) from which the official assign_wcs computes the same map.
+A file of this type is ours alone. Without one the map is made from the optical references (specwcs, camera, ...) from
+which the official assign_wcs computes the same.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import equinox as eqx
@@ -13,6 +15,7 @@ from jaxtyping import Array, Float
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import base
+from uptheramp.calibrate.references.optics.models import MODELS
 
 # what tells for which exposures the map is
 KEYS = ("INSTRUME", "DETECTOR", "EXP_TYPE", "FILTER", "PUPIL", "GRATING", "CHANNEL", "MODULE")
@@ -31,6 +34,16 @@ class Wavemap(eqx.Module):
             data = base.read_plane(hdus, "SCI", meta, path)
         lit = np.isfinite(data) & (data > 0)
         return cls(np.where(lit, data, np.float32(np.nan)))
+
+    @classmethod
+    def parts(cls, meta: ExposureMeta) -> tuple[str, ...]:
+        """REFTYPEs of the official optical references of the exposure's type, () where there is no model of it."""
+        return MODELS[meta.exp_type].reftypes if meta.exp_type in MODELS else ()
+
+    @classmethod
+    def from_parts(cls, paths: Mapping[str, Path], meta: ExposureMeta) -> "Wavemap":
+        """Evaluate the optical model."""
+        return cls(np.float32(MODELS[meta.exp_type].light(paths, meta).wavelength_um))
 
     def to_file(self, path: Path, meta: ExposureMeta) -> None:
         """Write a FITS image with a CRDS-style header (the official schema is one of oversampled SOSS maps)."""

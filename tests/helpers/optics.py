@@ -1,0 +1,191 @@
+"""Optical references, made up but in every official format, and the official wavelengths from them.
+
+The optics are unlike any instrument's in scale, but every term that the official models have is there and not zero.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.modeling.models import Polynomial1D, Polynomial2D, Scale, Shift
+
+from uptheramp.calibrate.io.geometry import Geometry
+from uptheramp.calibrate.io.meta import ExposureMeta
+
+COUNTS = {
+    "nints": 2,
+    "ngroups": 4,
+    "nframes": 1,
+    "groupgap": 0,
+    "frame_divisor": 1,
+    "outputs": 1,
+    "frame_time_s": 1.0,
+    "group_time_s": 1.0,
+    "start_mjd": 6e4,
+}
+POINTING = Geometry(
+    ra_ref_deg=10.0, dec_ref_deg=20.0, roll_ref_deg=30.0, v2_ref_arcsec=80.0, v3_ref_arcsec=-500.0, v_parity=-1,
+    v3_ideal_angle_deg=0.6, x_offset_arcsec=0.0, y_offset_arcsec=0.0, va_scale=1.0, velocity_m_s=-21000.0,
+)  # fmt: skip
+
+
+def described(model, meta: ExposureMeta):
+    """What every reference file says of itself."""
+    model.meta.telescope = "JWST"
+    model.meta.instrument.name, model.meta.instrument.detector = meta.instrument, meta.detector
+    for name in ("filter", "pupil", "grating", "module"):
+        if getattr(meta, name):
+            setattr(model.meta.instrument, name, getattr(meta, name))
+    model.meta.exposure.type = meta.exp_type
+    model.meta.author, model.meta.pedigree, model.meta.description = "tests", "DUMMY", "made up"
+    model.meta.useafter = "2000-01-01T00:00:00"
+    return model
+
+
+def write(model, meta: ExposureMeta, path: Path, **attributes) -> Path:
+    described(model, meta)
+    for name, value in attributes.items():
+        setattr(model.meta, name, value)
+    model.save(path)
+    return path
+
+
+def _distortion(folder: Path, meta: ExposureMeta) -> Path:
+    from stdatamodels.jwst import datamodels
+
+    model = Shift(-300.0) & Shift(-200.0) | Scale(0.1) & Scale(0.11) | Shift(80.0) & Shift(-500.0)
+    made = datamodels.DistortionModel(model=model, input_units=u.pix, output_units=u.arcsec)
+    made.meta.reftype = "distortion"
+    return write(made, meta, folder / "distortion.asdf")
+
+
+GRISM = ExposureMeta(
+    instrument="NIRCAM", detector="NRCALONG", exp_type="NRC_TSGRISM", subarray="SUBGRISM64", x_start=1, y_start=1,
+    x_size=2048, y_size=64, fast_axis=-1, slow_axis=2, pattern="RAPID", filter="F322W2", pupil="GRISMR",
+    channel="LONG", module="A", geometry=replace(POINTING, x_ref=468.3, y_ref=35.2), **COUNTS,
+)  # fmt: skip
+
+
+def grism(folder: Path, meta: ExposureMeta, inverse: bool) -> dict[str, Path]:
+    """SPECWCS of a grism: with inverse models, or without, and wavelengths that depend on the field point."""
+    from stdatamodels.jwst import datamodels
+
+    span, start = 1900.0, -470.0
+    lam = Polynomial1D(3, c0=2.31, c1=1.9, c2=0.04, c3=-0.01)
+    flat = Polynomial1D(1, c0=0.1, c1=0.2)
+    if inverse:
+        models = {
+            "displ": [lam, lam],
+            "dispx": [Polynomial1D(1, c0=start, c1=span)] * 2,
+            "invdispl": [Polynomial1D(1, c0=-1.2, c1=0.5)] * 2,
+            "invdispx": [Polynomial1D(2, c0=-start / span, c1=1 / span, c2=1e-9)] * 2,
+            "invdispy": [flat] * 2,
+        }
+    else:
+        of_place = lambda c, x, y: Polynomial2D(1, c0_0=c, c1_0=x, c0_1=y)  # noqa: E731
+        models = {
+            "displ": [[of_place(2.3, 1e-5, -2e-5), of_place(1.9, 3e-5, 1e-5)]] * 2,
+            "dispx": [[Polynomial1D(1, c0=start, c1=span)]] * 2,
+        }
+    models |= {"dispy": [flat if inverse else [flat]] * 2, "orders": [1, 2]}
+    made = datamodels.NIRCAMGrismModel(**models)
+    made.meta.reftype = "specwcs"
+    units = {"input_units": u.micron, "output_units": u.pix}
+    return {
+        "specwcs": write(made, meta, folder / "specwcs.asdf", **units),
+        "distortion": _distortion(folder, meta),
+    }
+
+
+LRS = ExposureMeta(
+    instrument="MIRI", detector="MIRIMAGE", exp_type="MIR_LRS-SLITLESS", subarray="SLITLESSPRISM", x_start=1,
+    y_start=529, x_size=72, y_size=416, fast_axis=1, slow_axis=2, pattern="FASTR1", filter="P750L",
+    geometry=POINTING, **COUNTS,
+)  # fmt: skip
+LRS_SLIT = replace(
+    LRS, exp_type="MIR_LRS-FIXEDSLIT", subarray="FULL", y_start=1, x_size=1032, y_size=1024
+)  # fmt: skip
+
+
+def rows(folder: Path, meta: ExposureMeta) -> dict[str, Path]:
+    """SPECWCS of the prism: rows that are no whole pixels, and corners inside the table at its lower end."""
+    from stdatamodels.jwst import datamodels
+
+    y = np.linspace(81.3, -306.1, 388)
+    x = 0.2 * np.sin(y / 90)
+    lam = 14.1 - 10.2 * ((y + 306.1) / 387.4) ** 1.7
+    columns = {"x_center": x, "y_center": y, "wavelength": lam, "x0": x - 4, "y0": y + 0.5, "x1": x + 4, "y1": y + 0.5}
+    columns |= {"x2": x + 4, "y2": y + 2.5, "x3": x - 4, "y3": y - 0.5}
+    table = np.rec.fromarrays(list(columns.values()), dtype=[(name, "f8") for name in columns])
+    made = datamodels.MiriLRSSpecwcsModel(
+        wavetable=np.asarray(table), x_ref=326.13, y_ref=340.7, x_ref_slitless=37.5, y_ref_slitless=829.3
+    )
+    made.meta.reftype = "SPECWCS"
+    return {"specwcs": write(made, meta, folder / "specwcs.fits"), "distortion": _distortion(folder, meta)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An exposure and the references it is given."""
+
+    meta: ExposureMeta
+    write: Callable[[Path, ExposureMeta], dict[str, Path]]
+
+
+CASES = {
+    "grism": Case(GRISM, lambda folder, meta: grism(folder, meta, inverse=True)),
+    "grism_by_field": Case(GRISM, lambda folder, meta: grism(folder, meta, inverse=False)),
+    "prism_rows": Case(LRS, rows),
+    "prism_rows_slit": Case(LRS_SLIT, rows),
+}
+
+
+def exposure(meta: ExposureMeta):
+    """The official data model of an empty exposure."""
+    from stdatamodels.jwst import datamodels
+
+    model = datamodels.CubeModel(data=np.zeros((meta.nints, *meta.shape), np.float32))
+    m, g = model.meta, meta.geometry
+    m.telescope, m.exposure.type, m.target.source_type = "JWST", meta.exp_type, "POINT"
+    for name in ("detector", "filter", "pupil", "grating", "channel", "module"):
+        if getattr(meta, name):
+            setattr(m.instrument, name, getattr(meta, name))
+    m.instrument.name, m.visit.tsovisit = meta.instrument, True
+    m.subarray.name, m.subarray.xstart, m.subarray.ystart = meta.subarray, meta.x_start, meta.y_start
+    m.subarray.ysize, m.subarray.xsize = meta.shape
+    m.wcsinfo.v2_ref, m.wcsinfo.v3_ref, m.wcsinfo.roll_ref = g.v2_ref_arcsec, g.v3_ref_arcsec, g.roll_ref_deg
+    m.wcsinfo.ra_ref, m.wcsinfo.dec_ref, m.wcsinfo.vparity = g.ra_ref_deg, g.dec_ref_deg, g.v_parity
+    m.wcsinfo.v3yangle, m.wcsinfo.velosys = g.v3_ideal_angle_deg, g.velocity_m_s
+    m.wcsinfo.siaf_xref_sci, m.wcsinfo.siaf_yref_sci = g.x_ref, g.y_ref
+    m.velocity_aberration.scale_factor = g.va_scale
+    m.dither.x_offset, m.dither.y_offset = g.x_offset_arcsec, g.y_offset_arcsec
+    m.instrument.fixed_slit = g.slit
+    m.instrument.gwa_tilt, m.instrument.gwa_xtilt, m.instrument.gwa_ytilt = (
+        g.grating_wheel_k, g.grating_wheel_x, g.grating_wheel_y,
+    )  # fmt: skip
+    return model
+
+
+def official(meta: ExposureMeta, paths: dict[str, Path]) -> tuple[np.ndarray, tuple[int, int]]:
+    """Wavelengths (um) of jwst's assign_wcs in every pixel of the window, and the corner (0-based) of its cut-out."""
+    from jwst.assign_wcs.assign_wcs import load_wcs
+
+    files = dict.fromkeys(("filteroffset", "specwcs", "regions"), None) | {k: str(p) for k, p in paths.items()}
+    model = load_wcs(exposure(meta), files, [-0.55, 0.55])
+    y, x = np.mgrid[: meta.y_size, : meta.x_size]
+    order = (np.ones(x.shape),) if meta.exp_type == "NRC_TSGRISM" else ()
+    return np.asarray(model.meta.wcs(x, y, *order)[2]), (0, 0)
+
+
+def some(wavelength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of some rows and columns of a map: its ends, and others up to one pixel beyond the lit ones."""
+
+    def picked(lit: np.ndarray) -> np.ndarray:
+        edges = np.flatnonzero(lit)
+        inside = np.linspace(max(edges[0] - 1, 0), min(edges[-1] + 1, len(lit) - 1), 25).astype(int)
+        return np.unique([0, *inside, len(lit) - 1])
+
+    lit = np.isfinite(wavelength)
+    return picked(lit.any(1)), picked(lit.any(0))
