@@ -78,7 +78,8 @@ class Spectra(eqx.Module):
 
     Orders lie end to end on the wavelength axis, and `order` tells which element is whose: what works on elements
     (light curves, flags, sums) needs no loop over orders, and their lengths may differ. Elements of two orders that
-    were solved for in the same column share noise: `covariance[:, p]` is that of the elements `pairs[p]`.
+    were solved for in the same column share noise: `covariance[:, p]` is that of the elements `pairs[p]`. `background`
+    is what was taken from the sum. With `pixel_sr`, the solid angle of a pixel, surface brightnesses can be told.
     """
 
     flux: Float[Array, "integration wavelength"]
@@ -94,6 +95,7 @@ class Spectra(eqx.Module):
     pairs: Int[Array, "pair 2"]
     covariance: Float[Array, "integration pair"]
     unit: str = eqx.field(static=True, default="DN/s")
+    pixel_sr: float | None = eqx.field(static=True, default=None)
     per_integration: ClassVar = (
         "flux",
         "var_poisson",

@@ -14,9 +14,6 @@ from uptheramp.calibrate.io.times import DAY_S
 def primary(meta: ExposureMeta, model: str, filename: str, extra: dict[str, Any] | None = None) -> fits.PrimaryHDU:
     """A primary HDU that the official datamodels read: `model` is the DATAMODL class name."""
     start = Time(meta.start_mjd, format="mjd", scale="utc")
-    # no gap is clocked after the last group
-    integration_s = (meta.ngroups - 1) * meta.group_time_s + meta.nframes * meta.frame_time_s
-    duration_s = meta.nints * (integration_s + meta.frame_time_s)
     header = fits.Header()
     header["DATE"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     header["ORIGIN"] = "uptheramp"
@@ -26,11 +23,10 @@ def primary(meta: ExposureMeta, model: str, filename: str, extra: dict[str, Any]
     header["CAL_VER"] = version("uptheramp")
     header.update(meta.cards())
     header["DATE-OBS"], header["TIME-OBS"] = start.isot.split("T")
-    header["EXPMID"] = meta.start_mjd + duration_s / 2 / DAY_S
-    header["EXPEND"] = meta.start_mjd + duration_s / DAY_S
-    header["EFFINTTM"] = integration_s
-    header["EFFEXPTM"] = integration_s * meta.nints
-    header["DURATION"] = duration_s
+    header["EXPEND"] = meta.start_mjd + meta.duration_s / DAY_S
+    header["EFFINTTM"] = meta.integration_s
+    header["EFFEXPTM"] = meta.integration_s * meta.nints
+    header["DURATION"] = meta.duration_s
     header["TSAMPLE"] = 10.0
     header["NSAMPLES"] = 1
     header["NRESETS"] = 1

@@ -12,6 +12,7 @@ from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.io import geometry
 from uptheramp.calibrate.io.geometry import Geometry
 
+DAY_S = 86400.0
 # field -> (keyword, extension is PRIMARY); fields that are not here are derived or come from the SCI header
 KEYWORDS = {
     "instrument": "INSTRUME",
@@ -43,6 +44,7 @@ KEYWORDS = {
     "segment": "EXSEGNUM",
     "segments": "EXSEGTOT",
     "start_mjd": "EXPSTART",
+    "middle_mjd": "EXPMID",
     "target": "TARGNAME",
     "tso": "TSOVISIT",
     "program": "PROGRAM",
@@ -90,12 +92,25 @@ class ExposureMeta:
     program: str = "00000"
     observation: str = "001"
     visit: str = "001"
+    middle_mjd: float | None = None  # of the exposure; None: from its start and clock
     mean_group_s: float | None = None  # mean time of the groups used, s after INT_START; None: all groups (ours alone)
     geometry: Geometry | None = None
 
     def __post_init__(self):
         if self.integration_end == 0:
             object.__setattr__(self, "integration_end", self.nints)
+        if self.middle_mjd is None:
+            object.__setattr__(self, "middle_mjd", self.start_mjd + self.duration_s / 2 / DAY_S)
+
+    @property
+    def integration_s(self) -> float:
+        """From the first reset to the last read of an integration: no gap is clocked after the last group."""
+        return (self.ngroups - 1) * self.group_time_s + self.nframes * self.frame_time_s
+
+    @property
+    def duration_s(self) -> float:
+        """Of the whole exposure, a reset frame before each integration."""
+        return self.nints * (self.integration_s + self.frame_time_s)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -148,7 +163,7 @@ def from_header(header: Any, path: str, sci: Any = None) -> ExposureMeta:
 
 _OPTIONAL = frozenset(
     ("filter", "pupil", "grating", "channel", "module", "integration_start", "integration_end", "segment", "segments")
-    + ("target", "tso", "program", "observation", "visit", "mean_group_s")
+    + ("target", "tso", "program", "observation", "visit", "middle_mjd", "mean_group_s")
 )
 
 

@@ -10,7 +10,7 @@ from astropy.io import fits
 from jaxtyping import Float
 
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.io.meta import ExposureMeta
+from uptheramp.calibrate.io.meta import DAY_S, ExposureMeta
 
 _INT_TIMES = {
     "integration_number": "i4",
@@ -34,7 +34,6 @@ GROUP = np.dtype(
         ("helio_end_time", "f8"),
     ]
 )
-DAY_S = 86400.0
 
 
 def read_int_times(hdus: fits.HDUList, path: Path) -> np.ndarray:

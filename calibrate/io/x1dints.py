@@ -13,7 +13,7 @@ from uptheramp.calibrate.io.header import primary
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.state import Spectra
 
-# column of the official table -> (our field, or None where box extraction has nothing to say)
+# column of the official table -> our field, or None: a mean over the aperture (`_brightness`), or not kept apart
 _VECTORS = {
     "WAVELENGTH": "wavelength_um",
     "FLUX": "flux",
@@ -49,21 +49,56 @@ def _table(spectra: Spectra, number: int, int_times: np.ndarray, segment: int) -
     count, length = len(spectra.flux), int(mine.sum())
     vector = f"{length}D"
     columns = [fits.Column("INT_NUM", "J", array=np.asarray(spectra.integration) + 1)]
+    brightness = _brightness(spectra, mine)
     for name, field in _VECTORS.items():
-        value = np.full((count, length), np.nan) if field is None else np.asarray(getattr(spectra, field))[..., mine]
-        value = np.broadcast_to(value, (count, length))
-        unit = "um" if name == "WAVELENGTH" else spectra.unit if name.startswith(("FLUX", "BACK")) else None
+        value = np.full((count, length), np.nan)
+        if name in brightness:
+            value = brightness[name]
+        elif field is not None:
+            value = np.broadcast_to(np.asarray(getattr(spectra, field))[..., mine], (count, length))
         if name == "DQ":
             columns.append(fits.Column(name, f"{length}J", bzero=2**31, array=value.astype(np.uint32)))
         else:
-            columns.append(fits.Column(name, vector, unit=unit, array=value.astype(np.float64)))
+            columns.append(fits.Column(name, vector, unit=_unit(name, spectra), array=value.astype(np.float64)))
     columns.append(fits.Column("N_ALONGDISP", "J", bzero=2**31, array=np.full(count, length, np.uint32)))
     columns.append(fits.Column("SEGMENT", "J", array=np.full(count, segment)))
     columns += [fits.Column(name, "D", unit="d", array=int_times[field]) for name, field in _TIMES.items()]
     table = fits.BinTableHDU.from_columns(columns, name="EXTRACT1D", ver=number)
     table.header["SPORDER"] = number
     table.header["SRCTYPE"] = "POINT"
+    if spectra.pixel_sr is not None:
+        table.header["PIXAR_SR"] = spectra.pixel_sr  # ours alone, to undo what makes a mean over the aperture of a sum
     return table
+
+
+def _brightness(spectra: Spectra, mine: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns that are means over the aperture, in the unit that `_brightness_unit` gives."""
+    if spectra.unit == "MJy":
+        return {}
+    area = 1 if spectra.pixel_sr is None else 1e6 * spectra.pixel_sr
+    over = area * np.asarray(spectra.npixels, float)[mine]
+    over = np.where(over > 0, over, np.inf)
+    fields = {"SURF_BRIGHT": "flux", "SB_ERROR": "err", "BACKGROUND": "background"}
+    found = {name: np.asarray(getattr(spectra, field), float)[:, mine] / over for name, field in fields.items()}
+    for cause in ("poisson", "rnoise", "flat"):
+        found[f"SB_VAR_{cause.upper()}"] = np.asarray(getattr(spectra, f"var_{cause}"), float)[:, mine] / over**2
+    return found
+
+
+def _unit(name: str, spectra: Spectra) -> str | None:
+    """Units as the official product writes them; extracted SOSS spectra (MJy) have no surface brightness."""
+    if name in ("DQ", "NPIXELS"):
+        return None
+    if name == "WAVELENGTH":
+        return "um"
+    unit = spectra.unit
+    if not name.startswith("FLUX") and unit == "MJy":
+        unit = "" if name.startswith("S") else unit
+    elif not name.startswith("FLUX") and unit == "Jy":
+        unit = "MJy/sr"
+    if "_VAR_" in name and unit:
+        unit = {"DN/s": "DN^2 / s^2", "MJy/sr": "MJy^2 / sr^2"}.get(unit, f"{unit}^2")
+    return unit or None
 
 
 def write(path: Path, spectra: Spectra, meta: ExposureMeta, int_times: np.ndarray, steps: dict[str, str]) -> None:
@@ -95,12 +130,14 @@ def read(path: Path, first: int) -> Spectra:
         if "ORDERCOV" in hdus:
             pairs = hdus["ORDERPAIRS"].data.astype(np.int32)
             covariance = hdus["ORDERCOV"].data.astype(np.float64)
+        area = tables[0].header.get("PIXAR_SR")
+    summed = 1 if unit == "MJy" else (1 if area is None else 1e6 * area) * columns["NPIXELS"]
     return Spectra(
         flux=jnp.asarray(columns["FLUX"]),
         var_poisson=jnp.asarray(columns["FLUX_VAR_POISSON"]),
         var_rnoise=jnp.asarray(columns["FLUX_VAR_RNOISE"]),
         var_flat=jnp.asarray(np.nan_to_num(columns["FLUX_VAR_FLAT"])),
-        background=jnp.asarray(columns["BACKGROUND"]),
+        background=jnp.asarray(columns["BACKGROUND"] * summed),
         dq=jnp.asarray(columns["DQ"].astype(np.uint32)),
         npixels=jnp.asarray(columns["NPIXELS"][0]),
         wavelength_um=jnp.asarray(columns["WAVELENGTH"][0]),
@@ -109,6 +146,7 @@ def read(path: Path, first: int) -> Spectra:
         pairs=jnp.asarray(pairs),
         covariance=jnp.asarray(covariance),
         unit=unit,
+        pixel_sr=area,
     )
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import base
+from uptheramp.calibrate.references.fading import fading
 
 ARCSEC2_PER_SR = 4.254517e10
 _METRE = 1e-4  # wavelengths below this are in metres: some NIRSpec tables
@@ -37,6 +38,8 @@ class Photom(eqx.Module):
     """`conversion * response(wavelength)`, in `unit` per DN/s; wavelengths in micron, ascending.
 
     With `per_micron` the product is still to be divided by the dispersion (micron per pixel), as slitless grisms need.
+    `fade` is the throughput at the time of the exposure over that for which the table holds. `pixel_sr` is the solid
+    angle of a pixel, which makes fluxes of surface brightness; None where the file does not give it.
     """
 
     conversion: Float[Array, ""]
@@ -44,7 +47,8 @@ class Photom(eqx.Module):
     response: Float[Array, "knot"]
     unit: str = eqx.field(static=True, default="MJy/sr")
     per_micron: bool = eqx.field(static=True, default=False)
-    pixel_sr: float | None = eqx.field(static=True, default=None)  # written for others; our steps do not need it
+    pixel_sr: float | None = eqx.field(static=True, default=None)
+    fade: Float[np.ndarray | Array, ""] = eqx.field(default_factory=lambda: np.ones((), np.float32))
 
     @classmethod
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Photom":
@@ -54,24 +58,20 @@ class Photom(eqx.Module):
             if "PHOTOM" not in hdus:
                 raise InputError(f"{path}: no extension PHOTOM; it is not a photom reference file")
             header, rows = hdus["PHOTOM"].header, hdus["PHOTOM"].data
-            row = _row(rows, table, meta, path)
-            knots = int(row["nelem"]) if "nelem" in rows.names else len(row["wavelength"])
-            wavelength = np.asarray(row["wavelength"][:knots], np.float64)
-            response = np.asarray(row["relresponse"][:knots], np.float64)
-            conversion = np.float32(row[table.factor])
-        usable = np.isfinite(wavelength) & np.isfinite(response)
-        if not usable.any() or not np.isfinite(conversion):
-            raise InputError(f"{path}: the row for {_wanted(table, meta)} holds no usable conversion")
-        wavelength, response = wavelength[usable], response[usable]
-        order = np.argsort(wavelength)
-        scale = 1e6 if 0 < wavelength.max() < _METRE else 1.0
+            at = row_of(rows, table, meta, path)
+            conversion, (wavelength, response) = np.float32(rows[at][table.factor]), curve(rows[at])
+            area, fade = hdus[0].header.get("PIXAR_SR"), fading(hdus, at, meta.middle_mjd, path)
+        if not len(wavelength) or not np.isfinite(conversion):
+            raise InputError(f"{path}: the row for {wanted(table, meta)} holds no usable conversion")
         plain = header.get("PHOTUNIT", "").strip() == _unit(table, per_micron=False)
         return cls(
             np.asarray(conversion),
-            (wavelength[order] * scale).astype(np.float32),
-            response[order].astype(np.float32),
+            wavelength,
+            response,
             UNITS[table.factor],
             table.per_micron and not plain,
+            None if area is None else float(area),
+            np.asarray(np.float32(fade)),
         )
 
     def to_file(self, path: Path, meta: ExposureMeta) -> None:
@@ -84,8 +84,7 @@ class Photom(eqx.Module):
         dtype = [(key, kinds[key]) for key in table.keys]
         dtype += [(table.factor, "f4"), ("uncertainty", "f4"), ("nelem", "i2")]
         dtype += [(name, "f4", (n,)) for name in ("wavelength", "relresponse", "reluncertainty")]
-        wanted = _wanted(table, meta)
-        row = (*wanted.values(), float(self.conversion), 0.0, n)
+        row = (*wanted(table, meta).values(), float(self.conversion), 0.0, n)
         row += (np.asarray(self.wavelength_um), np.asarray(self.response), np.zeros(n, np.float32))
         with getattr(datamodels, table.model)(phot_table=np.array([row], dtype=dtype)) as model:
             if table.per_micron:
@@ -113,19 +112,19 @@ def _unit(table: Table, *, per_micron: bool) -> str:
     return "MJy micron s / (DN sr)" if per_micron else "MJy s / (DN sr)"
 
 
-def _wanted(table: Table, meta: ExposureMeta) -> dict[str, Any]:
-    """Values of the key columns for this exposure: the first order, and the only slit of bright objects."""
-    known = {"slit": "S1600A1", "order": 1}
+def wanted(table: Table, meta: ExposureMeta, order: int = 1) -> dict[str, Any]:
+    """Values of the key columns for this exposure and order; bright objects have one slit."""
+    known = {"slit": "S1600A1", "order": order}
     return {key: known.get(key, getattr(meta, key, None)) for key in table.keys}
 
 
-def _row(rows: Any, table: Table, meta: ExposureMeta, path: Path) -> Any:
+def row_of(rows: Any, table: Table, meta: ExposureMeta, path: Path, order: int = 1) -> int:
     """Find the row whose key columns match; GENERIC, N/A and ANY match all, but rank lower."""
-    wanted = _wanted(table, meta)
+    values = wanted(table, meta, order)
 
     def rank(row: Any) -> int:
         exact = 0
-        for key, value in wanted.items():
+        for key, value in values.items():
             found = row[key].strip().upper() if isinstance(value, str) else int(row[key])
             if found == value:
                 exact += 1
@@ -135,5 +134,16 @@ def _row(rows: Any, table: Table, meta: ExposureMeta, path: Path) -> Any:
 
     ranks = [rank(row) for row in rows]
     if max(ranks, default=-1) < 0:
-        raise InputError(f"{path}: no row for {wanted}; use a photom file of this mode")
-    return rows[int(np.argmax(ranks))]
+        raise InputError(f"{path}: no row for {values}; use a photom file of this mode")
+    return int(np.argmax(ranks))
+
+
+def curve(row: Any) -> tuple[Float[np.ndarray, "knot"], Float[np.ndarray, "knot"]]:
+    """Wavelength (micron, ascending) and response of a row; knots that are not finite are dropped."""
+    knots = int(row["nelem"]) if "nelem" in row.array.names else len(row["wavelength"])
+    wavelength, response = (np.asarray(row[name][:knots], np.float64) for name in ("wavelength", "relresponse"))
+    usable = np.isfinite(wavelength) & np.isfinite(response)
+    wavelength, response = wavelength[usable], response[usable]
+    ascending = np.argsort(wavelength)
+    scale = 1e6 if 0 < wavelength.max(initial=0) < _METRE else 1.0
+    return (wavelength[ascending] * scale).astype(np.float32), response[ascending].astype(np.float32)

@@ -7,7 +7,9 @@ from jaxtyping import Array, Float
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.kernels import aperture, order
 from uptheramp.calibrate.references.extract1d import Extract1d
+from uptheramp.calibrate.references.photom import Photom
 from uptheramp.calibrate.stage2.background import windows
+from uptheramp.calibrate.stage2.rescale import in_jansky
 from uptheramp.calibrate.stage2.usable import usable, variances, zeroed
 from uptheramp.calibrate.state import Rates, Spectra, single_order
 from uptheramp.calibrate.step import step
@@ -20,10 +22,14 @@ class Profile(eqx.Module):
 
 
 class Extract1dRefs(eqx.Module):
-    """What extract_1d takes from the library; `profile` is learned and serves only to replace bad pixels."""
+    """What extract_1d takes from the library; `profile` is learned and serves only to replace bad pixels.
+
+    Of `photom` it takes the solid angle of a pixel.
+    """
 
     extract1d: Extract1d
     profile: Profile | None
+    photom: Photom | None = None
 
 
 class Extract1dParams(eqx.Module):
@@ -103,7 +109,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         unit=state.unit,
         **single_order(len(flux), flux.shape[1], dtype),
     )
-    return spectra, None
+    return in_jansky(spectra, refs.photom), None
 
 
 def _seen(

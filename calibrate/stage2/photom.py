@@ -21,9 +21,15 @@ class PhotomRefs(eqx.Module):
     photom: Photom | None
 
 
+class PhotomParams(eqx.Module):
+    """`apply_time_correction`: whether the table's change with time is taken into account."""
+
+    apply_time_correction: bool = eqx.field(static=True, default=True)
+
+
 @step(cite="jwst 3.0.0 photom")
-def photom(state: Rates, refs: PhotomRefs, params: None) -> tuple[Rates, None]:
-    """Multiply by `conversion * response(wavelength)`, over micron per pixel where the table is per micron.
+def photom(state: Rates, refs: PhotomRefs, params: PhotomParams) -> tuple[Rates, None]:
+    """Multiply by `conversion * response(wavelength) / fade`, over micron per pixel where the table is per micron.
 
     Pixels outside the table's wavelengths become 0 and DO_NOT_USE.
 
@@ -39,7 +45,8 @@ def photom(state: Rates, refs: PhotomRefs, params: None) -> tuple[Rates, None]:
         raise InputError("photom needs the wavelengths that assign_wcs sets; skip photom too")
     lit = (wavelength >= table.wavelength_um[0]) & (wavelength <= table.wavelength_um[-1])
     at = jnp.where(lit, wavelength, table.wavelength_um[0])
-    factor = table.conversion * jnp.interp(at, table.wavelength_um, table.response)
+    conversion = table.conversion / table.fade if params.apply_time_correction else table.conversion
+    factor = conversion * jnp.interp(at, table.wavelength_um, table.response)
     if table.per_micron:
         step_um = dispersion(wavelength)
         lit &= step_um > 0

@@ -1,11 +1,12 @@
 """The step tables of Stage 2, spectroscopic time series: one tuple per exposure type, in run order.
 
-All tuples hold extract_1d, which makes Spectra of Rates; the steps before it make calints.
+All tuples hold extract_1d, which makes Spectra of Rates; the steps before it make calints. The spectra of SOSS are
+converted after it.
 """
 
 from typing import Any
 
-from uptheramp.calibrate.stage2 import soss_extract, soss_sky
+from uptheramp.calibrate.stage2 import photom_soss, soss_extract, soss_sky
 from uptheramp.calibrate.stage2.assign_wcs import assign_wcs
 from uptheramp.calibrate.stage2.bkg_subtract import bkg_subtract
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, extract_1d
@@ -19,7 +20,7 @@ _SOSS = "NIS_SOSS"
 _OURS = (assign_wcs, flat_field, bkg_subtract, photom, extract_1d)
 _OFFICIAL = (assign_wcs, flat_field, photom, extract_1d)
 # wavelengths, by order and column, come with PASTASOSS into the extraction, as in the official step
-_OF_SOSS = (soss_sky.bkg_subtract, flat_field, soss_extract.extract_1d)
+_OF_SOSS = (soss_sky.bkg_subtract, flat_field, soss_extract.extract_1d, photom_soss.photom)
 
 TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
     "recommended": dict.fromkeys(_ONE_ORDER, _OURS) | {_SOSS: _OF_SOSS},

@@ -14,7 +14,7 @@ from uptheramp.calibrate.references.wavemap import Wavemap
 from uptheramp.calibrate.stage2.assign_wcs import AssignWcsRefs, assign_wcs
 from uptheramp.calibrate.stage2.bkg_subtract import BkgSubtractParams, BkgSubtractRefs, bkg_subtract
 from uptheramp.calibrate.stage2.flat_field import FlatFieldRefs, flat_field
-from uptheramp.calibrate.stage2.photom import PhotomRefs, dispersion, photom
+from uptheramp.calibrate.stage2.photom import PhotomParams, PhotomRefs, dispersion, photom
 from uptheramp.calibrate.state import Rates
 
 remove = eqx.filter_jit(bkg_subtract)
@@ -49,7 +49,7 @@ def test_pixels_without_light_are_marked_but_stay_usable():
 def test_photom_interpolates_and_flags_what_it_does_not_cover():
     table = Photom(np.float32(10), np.float32([1, 2, 4]), np.float32([1, 2, 6]), "MJy")
     wavelength = np.float32([[1.5, 3, 0.9, np.nan, 4]])
-    out, _ = convert(rates([[[1, 2, 3, 4, np.nan]]], wavelength), PhotomRefs(table), None)
+    out, _ = convert(rates([[[1, 2, 3, 4, np.nan]]], wavelength), PhotomRefs(table), PhotomParams())
     np.testing.assert_allclose(out.data[0, 0], [15, 80, 0, 0, np.nan])
     np.testing.assert_allclose(out.var_poisson[0, 0], [4 * 15**2, 4 * 40**2, 0, 0, 4 * 60**2])
     np.testing.assert_array_equal(out.dq[0, 0], [0, 0, 1, 1, 0])
@@ -59,7 +59,7 @@ def test_photom_interpolates_and_flags_what_it_does_not_cover():
 def test_slitless_tables_are_divided_by_the_dispersion():
     table = Photom(np.float32(10), np.float32([0, 9]), np.float32([1, 1]), per_micron=True)
     wavelength = np.float32([[1.0, 1.1, 1.3, np.nan, 2.0]])
-    out, _ = convert(rates([[[1, 1, 1, 1, 1]]], wavelength), PhotomRefs(table), None)
+    out, _ = convert(rates([[[1, 1, 1, 1, 1]]], wavelength), PhotomRefs(table), PhotomParams())
     np.testing.assert_allclose(out.data[0, 0], [100, 10 / 0.15, 50, 0, 0], rtol=1e-5)
     np.testing.assert_array_equal(out.dq[0, 0], [0, 0, 0, 1, 1])
     np.testing.assert_allclose(dispersion(wavelength.T)[:, 0], [0.1, 0.15, 0.2, 0, 0], rtol=1e-5, atol=1e-7)

@@ -7,7 +7,7 @@ import pytest
 
 from uptheramp.calibrate.kernels import aperture
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, Extract1dRefs, extract_1d
-from uptheramp.calibrate.stage2.photom import PhotomRefs, photom
+from uptheramp.calibrate.stage2.photom import PhotomParams, PhotomRefs, photom
 
 pytestmark = pytest.mark.peer
 
@@ -56,6 +56,8 @@ def test_conversion_of_a_slit(made, per_micron):
         include_dispersion=per_micron,
     )
     ours_table = type(table)(table.conversion, table.wavelength_um, table.response, "MJy/sr", per_micron)
-    ours, _ = photom(type(state)(**(vars(state) | {"wavelength_um": wavelength})), PhotomRefs(ours_table), None)
+    ours, _ = photom(
+        type(state)(**(vars(state) | {"wavelength_um": wavelength})), PhotomRefs(ours_table), PhotomParams()
+    )
     assert not absent.any()
     np.testing.assert_allclose(ours.data, state.data * factor, rtol=3e-6)
