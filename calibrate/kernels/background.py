@@ -66,21 +66,27 @@ def _moments(r: Ranked, kept: Interval, centre: Float[Array, ""]) -> tuple[Float
     return first - shift, second - 2 * shift * first + shift**2
 
 
-def clipped(r: Ranked, kept: Interval) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Median and standard deviation after clipping at SIGMA about the median."""
+def mean(r: Ranked, kept: Interval) -> Float[Array, ""]:
+    """Mean of an interval."""
+    return r.origin + _moments(r, kept, r.origin)[0]
 
-    def spread(kept: Interval) -> Float[Array, ""]:
-        mean, square = _moments(r, kept, median(r, kept))
-        return jnp.sqrt(jnp.maximum(square - mean**2, 0))
 
-    def clip(_: int, kept: Interval) -> Interval:
-        centre, reach = median(r, kept), SIGMA * spread(kept)
+def deviation(r: Ranked, kept: Interval) -> Float[Array, ""]:
+    """Standard deviation of an interval."""
+    first, second = _moments(r, kept, median(r, kept))
+    return jnp.sqrt(jnp.maximum(second - first**2, 0))
+
+
+def clip(r: Ranked, kept: Interval) -> Interval:
+    """What is left of an interval after clipping at SIGMA about the median."""
+
+    def once(_: int, kept: Interval) -> Interval:
+        centre, reach = median(r, kept), SIGMA * deviation(r, kept)
         new = between(r, kept, centre - reach, centre + reach)
         empty = new.high <= new.low
         return Interval(*(jnp.where(empty, old, n) for old, n in zip(kept, new, strict=True)))
 
-    kept = jax.lax.fori_loop(0, ROUNDS, clip, kept)
-    return median(r, kept), spread(kept)
+    return jax.lax.fori_loop(0, ROUNDS, once, kept)
 
 
 def lower_half_spread(r: Ranked, kept: Interval, centre: Float[Array, ""]) -> Float[Array, ""]:
@@ -103,9 +109,9 @@ def background(
 
     With `lower_half` the deviation is that of the values below the median, which light does not widen.
     """
-    centre, spread = clipped(r, kept)
-    if lower_half:
-        spread = lower_half_spread(r, kept, centre)
+    left = clip(r, kept)
+    centre = median(r, left)
+    spread = lower_half_spread(r, kept, centre) if lower_half else deviation(r, left)
     return between(r, kept, centre - sigma_lower * spread, centre + sigma_upper * spread)
 
 

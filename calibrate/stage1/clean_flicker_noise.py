@@ -3,11 +3,13 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Readout
-from uptheramp.calibrate.kernels import aperture, background, order
+from uptheramp.calibrate.kernels import aperture, background, coarse_background, fourier_noise, order
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.flat import Flat
@@ -18,6 +20,10 @@ from uptheramp.calibrate.stage1 import scene as scene_of
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
+CHOICES = {
+    "fit_method": ("median", "fft"),
+    "background_method": ("median", "model", "median_image", "none"),
+}
 LEVEL_SIGMA = 3.0  # what the level of an image is clipped at
 BRIGHT_SHARE = 0.02  # of the pixels, the brightest ones, that tell how bright an integration is
 
@@ -46,16 +52,22 @@ class CleanFlickerNoiseRefs(eqx.Module):
 class CleanFlickerNoiseParams(eqx.Module):
     """Names and defaults of the official step.
 
-    `background_method`: "median", the level of each difference of groups, "median_image", the typical ramp scaled by
-    the brightness of the integration, or "none". `n_sigma`: what is brighter in the draft rates is light (0: nothing
-    is). `single_mask`: one mask for the exposure, not one for each integration. `fit_by_channel`: each output has its
-    own noise. `apply_flat_field`: divide by the flat before levels and noise are looked for. `mask_science_regions`:
-    leave out the aperture of the extraction and what is flagged NON_SCIENCE or MSA_FAILED_OPEN. `user_mask`: FITS file
-    with the background in SCI, in place of all those masks.
+    `fit_method`: "median", the median of each line, or "fft", a Fourier series in time (`kernels/fourier_noise.py`),
+    for windows that one output reads. `background_method`: "median", the level of each difference of groups, "model",
+    a smooth image of it in boxes of `background_box_size` ("rows,columns"; empty: up to 32 that divide the window),
+    "median_image", the typical ramp scaled by the brightness of the integration, or "none". `n_sigma`: what is brighter
+    in the draft rates is light (0: nothing is), by deviations of the clipped rates or, with `fit_histogram`, of a
+    Gaussian fitted to their histogram. `single_mask`: one mask for the exposure, not one for each integration.
+    `fit_by_channel`: each output has its own noise. `apply_flat_field`: divide by the flat before levels and noise are
+    looked for. `mask_science_regions`: leave out the aperture of the extraction and what is flagged NON_SCIENCE or
+    MSA_FAILED_OPEN. `user_mask`: FITS file with the background in SCI, in place of all those masks.
     """
 
+    fit_method: str = eqx.field(static=True, default="median")
     background_method: str = eqx.field(static=True, default="median")
+    background_box_size: str = eqx.field(static=True, default="")
     n_sigma: float | jax.Array = 2.0
+    fit_histogram: bool = eqx.field(static=True, default=False)
     single_mask: bool = eqx.field(static=True, default=True)
     fit_by_channel: bool = eqx.field(static=True, default=False)
     apply_flat_field: bool = eqx.field(static=True, default=False)
@@ -64,7 +76,14 @@ class CleanFlickerNoiseParams(eqx.Module):
 
 
 def learn_scene(sample: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams) -> FlickerScene:
-    """The mask from the mean draft rate of the sample, and its median ramp over the integrations."""
+    """The mask from the mean draft rate of the sample, and its median ramp over the integrations.
+
+    Raises
+    ------
+    InputError
+        A method that there is not, or not for this read-out; no box size.
+    """
+    _check(params, sample.readout)
     rate, mean = scene_of.draft(sample, refs.gain, refs.readnoise, refs.dark)
     ordered = jnp.sort(jnp.where(jnp.isfinite(mean), mean, -jnp.inf).ravel())
     bright = mean >= ordered[-max(1, round(BRIGHT_SHARE * mean.size))]
@@ -77,6 +96,28 @@ def learn_scene(sample: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlicker
     return FlickerScene(_unlit(mean, sample, refs, params), bright, light, ramp)
 
 
+def _check(params: CleanFlickerNoiseParams, readout: Readout) -> None:
+    for name, known in CHOICES.items():
+        if (given := getattr(params, name)) not in known:
+            raise InputError(f"clean_flicker_noise.{name}={given}: expected {' or '.join(known)}")
+    if params.fit_method == "fft" and readout.outputs > 1:
+        raise InputError("clean_flicker_noise.fit_method=fft is for windows that one output reads; use median")
+
+
+def _box(params: CleanFlickerNoiseParams, shape: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the boxes of the background."""
+    if not params.background_box_size:
+        return coarse_background.default_box(shape)
+    try:
+        rows, columns = map(int, params.background_box_size.split(","))
+        if not (0 < rows <= shape[0] and 0 < columns <= shape[1]):
+            raise ValueError
+    except ValueError:
+        given = f"clean_flicker_noise.background_box_size={params.background_box_size}"
+        raise InputError(f"{given}: expected rows,columns within a window of {shape[0]} by {shape[1]}") from None
+    return rows, columns
+
+
 def _unlit(
     rate: Float[Array, "y x"], state: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams
 ) -> Bool[Array, "y x"]:
@@ -87,7 +128,7 @@ def _unlit(
             axis = aperture.across_axis(known.dispersion_axis)
             outside = outside & (aperture.coverage(known.lower, known.upper, rate.shape, axis) == 0)
         rate = jnp.where(outside, rate, jnp.nan)
-    return scene_of.unlit(rate / _flat(refs, params), params.n_sigma)
+    return scene_of.unlit(rate / _flat(refs, params), params.n_sigma, params.fit_histogram)
 
 
 def _flat(refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams) -> Float[Array, "#y #x"]:
@@ -96,14 +137,14 @@ def _flat(refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams) -> Float
 
 
 @step(
-    cite="Willott (image1overf); jwst 3.0.0 clean_flicker_noise, fit_method median",
+    cite="Willott (image1overf); Rauscher 2024 (NSClean); jwst 3.0.0 clean_flicker_noise",
     learned="flicker_scene",
     learn=learn_scene,
 )
 def clean_flicker_noise(
     state: Ramps, refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams
 ) -> tuple[Ramps, None]:
-    """Subtract from every difference of groups the median of its unlit pixels along each line of the read-out.
+    """Subtract from every difference of groups the noise of the read-out that its unlit pixels show.
 
     With "median_image" from every group less the typical ramp. Single groups stay as they are.
     """
@@ -124,6 +165,8 @@ def clean_flicker_noise(
     flat = _flat(refs, params)
 
     def stripes(images: Float[Array, "integration n y x"], usable: Bool[Array, "integration n y x"]) -> Array:
+        if params.fit_method == "fft":
+            return _series(images, usable, fixed.readout.slow_axis)
         return _stripes(images, usable, fixed.readout, params)
 
     if scene.ramp is not None:
@@ -134,7 +177,7 @@ def clean_flicker_noise(
     difference = jnp.diff(fixed.data, axis=1) / flat
     usable = masks[:, None] & ((fixed.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.JUMP_DET)) == 0)
     usable = usable & jnp.isfinite(difference)
-    if params.background_method == "median":
+    if params.background_method in ("median", "model"):
         leveled, usable = _leveled(difference, usable, params)
     else:
         leveled = jnp.where(jnp.isfinite(difference), difference, 0)
@@ -160,12 +203,19 @@ def _leveled(
 
     def one(x: tuple[Array, Array]) -> tuple[Array, Array]:
         image, mask = x
+        judged = image
         r, kept = background.ranked(image, mask)
         kept = background.background(r, kept, LEVEL_SIGMA, LEVEL_SIGMA, lower_half=True)
-        level = background.median(r, kept)
+        if params.background_method == "model":
+            mask = mask & background.admitted(image, r, kept)
+            level = coarse_background.model(image, mask, _box(params, image.shape))
+            judged = image - level
+            r, kept = background.ranked(judged, mask)
+        else:
+            level = background.median(r, kept)
         narrow = background.background(r, kept, params.n_sigma, params.n_sigma, lower_half=True)
         kept = background.Interval(*(jnp.where(params.n_sigma > 0, n, k) for n, k in zip(narrow, kept, strict=True)))
-        return jnp.where(jnp.isfinite(image), image - level, 0), mask & background.admitted(image, r, kept)
+        return jnp.where(jnp.isfinite(image), image - level, 0), mask & background.admitted(judged, r, kept)
 
     flat = tuple(x.reshape(-1, *x.shape[2:]) for x in (images, usable))
     leveled, admitted = jax.lax.map(one, flat)
@@ -190,6 +240,18 @@ def _stripes(
     if outputs == 1:
         return jnp.expand_dims(level[0], axis)
     return jnp.moveaxis(jnp.repeat(level, fast // outputs, axis=0), 0, axis)
+
+
+def _series(images: Float[Array, "... y x"], usable: Bool[Array, "... y x"], slow_axis: int) -> Float[Array, "... y x"]:
+    """The Fourier series of each image; the slow axis alone is turned to the order of reading (official)."""
+
+    def lines(x: Array) -> Array:
+        return (jnp.swapaxes(x, -1, -2) if abs(slow_axis) == 1 else x)[..., :: np.sign(slow_axis), :]
+
+    data, unlit = lines(images), lines(jnp.broadcast_to(usable, images.shape))
+    flat = tuple(x.reshape(-1, *x.shape[-2:]) for x in (data, unlit))
+    noise = jax.lax.map(lambda x: fourier_noise.fitted(*x), flat).reshape(data.shape)[..., :: np.sign(slow_axis), :]
+    return jnp.swapaxes(noise, -1, -2) if abs(slow_axis) == 1 else noise
 
 
 def _light(rate: Float[Array, "integration y x"], bright: Bool[Array, "y x"]) -> Float[Array, "integration"]:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from uptheramp.calibrate.kernels import background
+from uptheramp.calibrate.kernels import background, histogram
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
@@ -25,9 +25,16 @@ def draft(
     return rate, jnp.where(total > 0, (rate * weight).sum(0) / jnp.where(total > 0, total, 1), jnp.nan)
 
 
-def unlit(rate: Float[Array, "y x"], n_sigma: float | Array) -> Bool[Array, "y x"]:
-    """Pixels that show the background alone: no more than `n_sigma` deviations above it (0: all that have a rate)."""
+def unlit(rate: Float[Array, "y x"], n_sigma: float | Array, by_histogram: bool = False) -> Bool[Array, "y x"]:
+    """Pixels that show the background alone: no more than `n_sigma` deviations above it (0: all that have a rate).
+
+    Level and deviation of the background are those of its clipped values, or of a Gaussian in their histogram.
+    """
     known = jnp.isfinite(rate) & (rate != 0)
     r, kept = background.ranked(rate, known)
-    kept = background.background(r, kept, SIGMA_LOWER, n_sigma, lower_half=False)
+    if by_histogram:
+        centre, spread = histogram.gaussian(r, kept)
+        kept = background.between(r, kept, centre - SIGMA_LOWER * spread, centre + n_sigma * spread)
+    else:
+        kept = background.background(r, kept, SIGMA_LOWER, n_sigma, lower_half=False)
     return jnp.where(jnp.asarray(n_sigma) > 0, known & background.admitted(rate, r, kept), known)

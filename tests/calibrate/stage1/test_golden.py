@@ -1,5 +1,6 @@
 """Steps against stored results of the official pipeline (recipes: tests/golden/make_*.py)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import equinox as eqx
@@ -11,6 +12,12 @@ from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.emicorr import Emicorr, Wave
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
+from uptheramp.calibrate.stage1.clean_flicker_noise import (
+    CleanFlickerNoiseParams,
+    CleanFlickerNoiseRefs,
+    FlickerScene,
+    clean_flicker_noise,
+)
 from uptheramp.calibrate.stage1.emicorr import EmicorrParams, EmicorrRefs, emicorr
 from uptheramp.calibrate.stage1.jump import JumpParams, jump
 from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, ramp_fit
@@ -116,3 +123,23 @@ def test_large_events_as_stored(name, params):
     refs = jump.select(detector_refs(state.pixeldq.shape))
     ours, _ = eqx.filter_jit(jump)(state, refs, params)
     np.testing.assert_array_equal(ours.groupdq, g["official"])
+
+
+@pytest.mark.parametrize(
+    ("name", "slow_axis", "params"),
+    [
+        ("fft", -1, CleanFlickerNoiseParams(fit_method="fft")),
+        ("model", 1, CleanFlickerNoiseParams(background_method="model")),
+    ],
+)
+def test_flicker_noise_as_stored(name, slow_axis, params):
+    with np.load(GOLDEN / "flicker.npz") as file:
+        g = {key.removeprefix(f"{name}_"): value for key, value in file.items() if key.startswith(name)}
+    state = state_of(g["data"].astype(np.float32), groupdq=g["groupdq"])
+    state = replace(state, readout=replace(state.readout, slow_axis=slow_axis))
+    known = detector_refs(g["dark"].shape)
+    scene = FlickerScene(g["dark"], np.zeros_like(g["dark"]), np.float32(1), None)
+    refs = CleanFlickerNoiseRefs(known["gain"], known["readnoise"], None, scene)
+    ours, _ = eqx.filter_jit(clean_flicker_noise)(state, refs, params)
+    assert np.std(g["official"] - state.data) > 5
+    np.testing.assert_allclose(ours.data, g["official"], atol=0.01)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from flicker_ramps import official_clean, striped, unlit
 from official_ramps import READ_DN, call, electronics, official_fit, ramps
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
@@ -17,7 +18,6 @@ from uptheramp.calibrate.references.user_files import UserMask
 from uptheramp.calibrate.stage1.clean_flicker_noise import (
     CleanFlickerNoiseParams,
     CleanFlickerNoiseRefs,
-    FlickerScene,
     clean_flicker_noise,
     learn_scene,
 )
@@ -91,45 +91,6 @@ def test_clean_flicker_noise_by_the_median_image_keeps_a_transit():
     bright = (np.asarray(ours.data)[:, -1] - np.asarray(ours.data)[:, 0])[:, 18:23].sum((1, 2))
     depth = 1 - bright[6:].mean() / bright[:6].mean()
     assert abs(depth - 0.03) < 3e-4
-
-
-def striped(shape, slow_axis, outputs, seed):
-    """Ramps with a trace and stripes along the fast axis, of each output its own, and their pattern of response."""
-    rng = np.random.default_rng(seed)
-    ny, nx = shape
-    state = ramps(nints=2, ngroups=4, shape=shape, top=0.0, seed=seed)
-    lines = ny if slow_axis == 2 else nx
-    levels = np.repeat(rng.normal(0, 30, (2, 4, lines, outputs)), (nx if slow_axis == 2 else ny) // outputs, axis=-1)
-    trace = np.exp(-0.5 * ((np.arange(ny)[:, None] - ny / 2) / 2.0) ** 2) * np.ones(nx) * 300 + 40
-    response = rng.normal(1, 0.05, shape).astype(np.float32)
-    light = response * trace * np.arange(1, 5)[:, None, None]
-    stripes = levels if slow_axis == 2 else np.swapaxes(levels, -1, -2)
-    data = (900 + light + stripes + rng.normal(0, READ_DN, (2, 4, *shape))).astype(np.float32)
-    readout = replace(state.readout, slow_axis=slow_axis, outputs=outputs)
-    groupdq = np.zeros(data.shape, np.uint8)
-    groupdq[1, 2, 3:5, 7:12] = flags.DO_NOT_USE
-    return replace(state, data=data, groupdq=groupdq, readout=readout), response, stripes
-
-
-def official_clean(state, mask, method="median", by_channel=False, flat=None):
-    """Every difference of groups cleaned by the official function, with a given mask."""
-    from jwst.clean_flicker_noise import clean_flicker_noise as peer
-
-    theirs = state.data.copy()
-    for i in range(len(theirs)):
-        for j in range(theirs.shape[1] - 1):
-            usable = np.array(mask if mask.ndim == 2 else mask[i])
-            peer._mask_unusable(usable, state.groupdq[i, j + 1])
-            image = state.data[i, j + 1] - state.data[i, j]
-            settings = method, None, 2.0, "median", "ANY", None, state.readout.slow_axis, by_channel, flat
-            cleaned, _, _ = peer._clean_one_image(image, usable, *settings)
-            theirs[i, j + 1] = theirs[i, j] + cleaned
-    return theirs
-
-
-def unlit(mask):
-    """A scene of which only the background is known."""
-    return FlickerScene(np.asarray(mask, bool), np.zeros(mask.shape, bool), np.float32(1), None)
 
 
 def test_noise_by_channel():
