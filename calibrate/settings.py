@@ -69,6 +69,7 @@ CARDS = {
     "rscd": "S_RSCD",
     "saturation": "S_SATURA",
     "superbias": "S_SUPERB",
+    "wavecorr": "S_WAVCOR",
     "white_light": "S_WHTLIT",
 }
 

@@ -12,20 +12,32 @@ from uptheramp.calibrate.stage2.bkg_subtract import bkg_subtract
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, extract_1d
 from uptheramp.calibrate.stage2.flat_field import flat_field
 from uptheramp.calibrate.stage2.photom import photom
+from uptheramp.calibrate.stage2.wavecorr import wavecorr
 from uptheramp.calibrate.step import Step
 
 _ONE_ORDER = ("NRS_BRIGHTOBJ", "NRC_TSGRISM", "MIR_LRS-SLITLESS")
 _SOSS = "NIS_SOSS"
+
+_SLIT = "NRS_BRIGHTOBJ"  # where the source stands in it moves the wavelengths
 
 _OURS = (assign_wcs, flat_field, bkg_subtract, photom, extract_1d)
 _OFFICIAL = (assign_wcs, flat_field, photom, extract_1d)
 # wavelengths, by order and column, come with PASTASOSS into the extraction, as in the official step
 _OF_SOSS = (soss_sky.bkg_subtract, flat_field, soss_extract.extract_1d, photom_soss.photom)
 
+
+def _behind_a_slit(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    return tuple(s for step in steps for s in ((step, wavecorr) if step is assign_wcs else (step,)))
+
+
+def _by_type(steps: tuple[Step, ...]) -> dict[str, tuple[Step, ...]]:
+    return dict.fromkeys(_ONE_ORDER, steps) | {_SLIT: _behind_a_slit(steps), _SOSS: _OF_SOSS}
+
+
 TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
-    "recommended": dict.fromkeys(_ONE_ORDER, _OURS) | {_SOSS: _OF_SOSS},
-    "jwst_3_0": dict.fromkeys(_ONE_ORDER, _OFFICIAL) | {_SOSS: _OF_SOSS},
-    "jwst_2021": dict.fromkeys(_ONE_ORDER, _OFFICIAL) | {_SOSS: _OF_SOSS},
+    "recommended": _by_type(_OURS),
+    "jwst_3_0": _by_type(_OFFICIAL),
+    "jwst_2021": _by_type(_OFFICIAL),
 }
 
 # the official step subtracts the background itself, unclipped, and loses the light of bad pixels

@@ -1,4 +1,4 @@
-"""Official wavelengths (jwst 3.0.0 assign_wcs, extract_2d) of the cases of tests/helpers/optics.py, every few pixels.
+"""Official wavelengths (jwst 3.0.0 assign_wcs, extract_2d, wavecorr) of some pixels of tests/helpers/optics.py's cases.
 
 python tests/golden/make_wavelengths.py    (needs the extra `peer`)
 """
@@ -23,9 +23,13 @@ def main():
     golden = {}
     for name, case in optics.CASES.items():
         with tempfile.TemporaryDirectory() as folder:
-            wavelength, corner = optics.official(case.meta, case.write(Path(folder), case.meta))
+            paths = case.write(Path(folder), case.meta)
+            wavelength, corner = optics.official(case.meta, paths)
+            corrected, _ = optics.official(case.meta, paths, corrected=True)
         rows, columns = optics.some(wavelength)
-        golden |= {name: wavelength[np.ix_(rows, columns)], f"{name}_rows": rows, f"{name}_columns": columns}
+        where = np.ix_(rows, columns)
+        golden |= {name: wavelength[where], f"{name}_rows": rows, f"{name}_columns": columns}
+        golden[f"{name}_corrected"] = corrected[where]
         golden[f"{name}_corner"] = np.array(corner)
     np.savez_compressed(HERE / "wavelengths.npz", **golden)
 

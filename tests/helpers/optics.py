@@ -9,7 +9,7 @@ from pathlib import Path
 
 import astropy.units as u
 import numpy as np
-from astropy.modeling.models import Polynomial1D, Polynomial2D, Scale, Shift
+from astropy.modeling.models import Mapping, Polynomial1D, Polynomial2D, Scale, Shift, Tabular2D
 
 from uptheramp.calibrate.io.geometry import Geometry
 from uptheramp.calibrate.io.meta import ExposureMeta
@@ -126,6 +126,106 @@ def rows(folder: Path, meta: ExposureMeta) -> dict[str, Path]:
     return {"specwcs": write(made, meta, folder / "specwcs.fits"), "distortion": _distortion(folder, meta)}
 
 
+BOTS = ExposureMeta(
+    instrument="NIRSPEC", detector="NRS1", exp_type="NRS_BRIGHTOBJ", subarray="SUB2048", x_start=1, y_start=1016,
+    x_size=2048, y_size=32, fast_axis=2, slow_axis=1, pattern="NRSRAPID", filter="F290LP", grating="G395H",
+    geometry=replace(
+        POINTING, slit="S1600A1", grating_wheel_k=37.06, grating_wheel_x=0.359, grating_wheel_y=0.134,
+        x_offset_arcsec=0.21, y_offset_arcsec=-0.1,
+    ), **COUNTS,
+)  # fmt: skip
+BOTS_NRS2 = replace(BOTS, detector="NRS2", y_start=1020)
+BOTS_PRISM = replace(
+    BOTS, subarray="SUB512", x_start=593, y_start=1002, x_size=512, filter="CLEAR", grating="PRISM"
+)  # fmt: skip
+FIXED_SLIT = replace(
+    BOTS, exp_type="NRS_FIXEDSLIT", subarray="FULL", y_start=1, y_size=2048,
+    geometry=replace(BOTS.geometry, slit="S400A1"),
+)  # fmt: skip
+HALF = 0.55  # of the slit's height, that is followed
+PIXEL_M, CAMERA_M, COLLIMATOR_M, ROW = 18e-6, 0.2687, 0.6, 1038.0
+PLANE_M = PIXEL_M / CAMERA_M * COLLIMATOR_M  # one pixel, at the plane of the slits
+
+
+def _bent(scale: float, bend: float):
+    """A scale with a little of everything, and an inverse that is not quite its inverse, as those of the references."""
+
+    def polynomials(a: float, b: float):
+        x = Polynomial2D(2, c1_0=a, c0_1=1e-3 * a, c2_0=b * a, c1_1=-b * a, c0_2=0.5 * b * a)
+        y = Polynomial2D(2, c1_0=-1e-3 * a, c0_1=a, c2_0=-b * a, c1_1=b * a, c0_2=b * a)
+        return Mapping((0, 1, 0, 1)) | x & y
+
+    model = polynomials(scale, bend)
+    # to first order: x -> x / a, with the terms of second order in units of x
+    back = polynomials(1 / scale, -bend / scale)
+    back[1].c0_1, back[2].c1_0 = -1e-3 / scale, 1e-3 / scale
+    model.inverse = back
+    return model
+
+
+def slit(folder: Path, meta: ExposureMeta) -> dict[str, Path]:
+    """The optics of slit spectra, and the correction for where the source stands in the slit."""
+    from stdatamodels.jwst import datamodels
+
+    prism = meta.grating == "PRISM"
+    middle_px = 325.0 if prism else 1024.0
+
+    def chip(x: float, y: float, pixel_m: float):
+        return Shift(-x) & Shift(-y) | Scale(pixel_m) & Scale(pixel_m)
+
+    tilt_x, tilt_y = ({"temperatures": [39.5], "unit": "arcsec", "zeroreadings": [reading],
+                       "tilt_model": Polynomial1D(1, c0=3.0, c1=slope)}
+                      for reading, slope in ((0.2, 70.0), (0.1, -50.0)))  # fmt: skip
+    disperser = {"theta_x": 0.02, "theta_y": -0.03, "theta_z": 0.2, "gwa_tiltx": tilt_x, "gwa_tilty": tilt_y}
+    if prism:
+        glass = {"kcoef": [0.5675888, 0.4710914, 3.8484723], "lcoef": [0.0025264, 0.0100783, 1200.556]}
+        disperser |= glass | {"angle": -16.5, "tcoef": [-2.66e-5, 0.0, 0.0, 0.0, 0.0, 0.0], "tref": 35.0, "pref": 0.0}
+    else:
+        disperser |= {"groovedensity": 1.0e5}
+    made = datamodels.DisperserModel(**disperser)
+    made.tilt_x, made.tilt_y = 0.0, 2.0 if prism else -8.8
+    slope = -1.117 if prism else 0.0447
+    number = np.arange(5)
+    table = np.zeros(5, [("NO", "i4"), ("XC", "f8"), ("YC", "f8"), ("SIZEX", "f8"), ("SIZEY", "f8")])
+    table["NO"], table["SIZEX"], table["SIZEY"] = number, 16 * PLANE_M, 16 * PLANE_M
+    table["XC"] = slope * COLLIMATOR_M + (number - 3) * 30 * PLANE_M
+    table["YC"] = (number - 3) * 25 * PLANE_M
+    quadrant = Shift(1e-6) & Shift(-2e-6)
+    quadrants = [f"Q{n}" for n in range(1, 6)]
+    shutters = datamodels.MSAModel(models=dict.fromkeys(quadrants, quadrant), data=dict.fromkeys(quadrants, table))
+    fore = Mapping((0, 1), n_inputs=3) | Shift(1e-5) & Scale(1.01)
+    fore.inverse = Mapping((0, 1), n_inputs=3) | Shift(-1e-5) & Scale(1 / 1.01)
+    to_arcsec = 0.1 / PLANE_M
+    telescope = Shift(-slope * COLLIMATOR_M) & Scale(1.0) | Scale(to_arcsec) & Scale(to_arcsec)
+    telescope = telescope | Shift(80.0) & Shift(-500.0)
+    keyword = f"{meta.filter}_{meta.grating}"
+    ranges = {"wrange_selector": ["F100LP_G140H", keyword], "order": [-1, -1], "wunits": u.m}
+    ranges["wrange"] = [[1e-6, 2e-6], [0.7e-6, 5.2e-6] if prism else [2.95e-6, 4.1e-6]]
+    lam, place = np.linspace(0.6e-6, 5.3e-6, 11), np.linspace(-0.5, 0.5, 5)
+    offset = Tabular2D(points=(lam, place), lookup_table=-place * (0.8 + 1e5 * lam[:, None]), bounds_error=False)
+    aperture = {"aperture_name": "S1600A1", "zero_point_offset": offset, "width": 1e-3,
+                "variance": np.zeros((11, 5), np.float32)}  # fmt: skip
+    models = {
+        "fpa": datamodels.FPAModel(
+            nrs1_model=chip(middle_px, ROW, PIXEL_M), nrs2_model=chip(middle_px + 90, ROW - 27, -PIXEL_M)
+        ),
+        "camera": datamodels.CameraModel(model=_bent(1 / CAMERA_M, 0.03)),
+        "collimator": datamodels.CollimatorModel(model=_bent(COLLIMATOR_M, -0.001)),
+        "disperser": made,
+        "msa": shutters,
+        "fore": datamodels.FOREModel(model=fore),
+        "ote": datamodels.OTEModel(model=telescope),
+        "wavelengthrange": datamodels.WavelengthrangeModel(**ranges),
+        "wavecorr": datamodels.WaveCorrModel(apertures=[aperture]),
+    }
+    units = {"input_units": u.m, "output_units": u.m}
+    no_units = ("wavelengthrange", "disperser", "wavecorr")
+    for name, model in models.items():
+        model.meta.reftype = name
+        write(model, meta, folder / f"{name}.asdf", **({} if name in no_units else units))
+    return {name: folder / f"{name}.asdf" for name in models}
+
+
 @dataclass(frozen=True)
 class Case:
     """An exposure and the references it is given."""
@@ -139,6 +239,10 @@ CASES = {
     "grism_by_field": Case(GRISM, lambda folder, meta: grism(folder, meta, inverse=False)),
     "prism_rows": Case(LRS, rows),
     "prism_rows_slit": Case(LRS_SLIT, rows),
+    "slit_grating": Case(BOTS, slit),
+    "slit_grating_nrs2": Case(BOTS_NRS2, slit),
+    "slit_prism": Case(BOTS_PRISM, slit),
+    "fixed_slit": Case(FIXED_SLIT, slit),
 }
 
 
@@ -147,6 +251,8 @@ def exposure(meta: ExposureMeta):
     from stdatamodels.jwst import datamodels
 
     model = datamodels.CubeModel(data=np.zeros((meta.nints, *meta.shape), np.float32))
+    model.err, model.var_rnoise, model.var_poisson = (np.zeros_like(model.data) for _ in range(3))
+    model.int_times = np.zeros(meta.nints, model.get_dtype("int_times"))
     m, g = model.meta, meta.geometry
     m.telescope, m.exposure.type, m.target.source_type = "JWST", meta.exp_type, "POINT"
     for name in ("detector", "filter", "pupil", "grating", "channel", "module"):
@@ -168,15 +274,37 @@ def exposure(meta: ExposureMeta):
     return model
 
 
-def official(meta: ExposureMeta, paths: dict[str, Path]) -> tuple[np.ndarray, tuple[int, int]]:
-    """Wavelengths (um) of jwst's assign_wcs in every pixel of the window, and the corner (0-based) of its cut-out."""
+def official(meta: ExposureMeta, paths: dict[str, Path], *, corrected: bool = False):
+    """Wavelengths (um) of jwst's assign_wcs in every pixel of the window, and the corner (0-based) of its cut-out.
+
+    NaN where extract_2d cuts off; `corrected` by wavecorr where there is such a reference.
+    """
     from jwst.assign_wcs.assign_wcs import load_wcs
 
-    files = dict.fromkeys(("filteroffset", "specwcs", "regions"), None) | {k: str(p) for k, p in paths.items()}
-    model = load_wcs(exposure(meta), files, [-0.55, 0.55])
+    unused = dict.fromkeys(("filteroffset", "specwcs", "regions"))
+    model = load_wcs(exposure(meta), unused | {k: str(p) for k, p in paths.items()}, [-HALF, HALF])
+    if "msa" in paths:
+        return _cut_out(model, meta, paths["wavecorr"] if corrected else None)
     y, x = np.mgrid[: meta.y_size, : meta.x_size]
     order = (np.ones(x.shape),) if meta.exp_type == "NRC_TSGRISM" else ()
     return np.asarray(model.meta.wcs(x, y, *order)[2]), (0, 0)
+
+
+def _cut_out(model, meta: ExposureMeta, wavecorr: Path | None):
+    from jwst.extract_2d.nirspec import nrs_extract2d
+    from jwst.srctype.srctype import set_source_type
+    from jwst.wavecorr.wavecorr import do_correction
+
+    model.meta.cal_step.assign_wcs = "COMPLETE"
+    model = set_source_type(nrs_extract2d(model))
+    if wavecorr is not None:
+        model = do_correction(model, str(wavecorr))
+    slits = getattr(model, "slits", [model])
+    chosen = next(s for s in slits if s.name == meta.geometry.slit)
+    corner, cut = (chosen.xstart - 1, chosen.ystart - 1), np.asarray(chosen.wavelength, float)
+    image = np.full(meta.shape, np.nan)
+    image[corner[1] :, corner[0] :][: cut.shape[0], : cut.shape[1]] = cut
+    return image, corner
 
 
 def some(wavelength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uptheramp.calibrate.io.meta import ExposureMeta
-from uptheramp.calibrate.references.optics import grism, rows
+from uptheramp.calibrate.references.optics import grism, rows, slit
 from uptheramp.calibrate.references.optics.light import Light
 
 
@@ -17,6 +17,8 @@ class Model(NamedTuple):
 
 
 MODELS = {
+    "NRS_BRIGHTOBJ": Model(slit.REFTYPES, slit.light),
+    "NRS_FIXEDSLIT": Model(slit.REFTYPES, slit.light),
     "NRC_TSGRISM": Model(grism.REFTYPES, grism.light),
     "MIR_LRS-SLITLESS": Model(rows.REFTYPES, rows.slitless),
     "MIR_LRS-FIXEDSLIT": Model(rows.REFTYPES, rows.slit),

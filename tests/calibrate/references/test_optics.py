@@ -32,7 +32,7 @@ def test_wavelengths_are_the_official_ones_on_record(tmp_path, name):
     found = light(case.meta, case.write(tmp_path, case.meta))
     with np.load(GOLDEN) as golden:
         where = np.ix_(golden[f"{name}_rows"], golden[f"{name}_columns"])
-        np.testing.assert_allclose(found.wavelength_um[where], golden[name], rtol=1e-9)
+        np.testing.assert_allclose(found.wavelength_um[where], golden[name], rtol=1e-7)
         assert tuple(golden[f"{name}_corner"]) == found.corner
 
 
@@ -44,7 +44,7 @@ def test_wavelengths_are_the_official_ones(tmp_path, name):
     paths = case.write(tmp_path, case.meta)
     official, corner = optics.official(case.meta, paths)
     found = light(case.meta, paths)
-    np.testing.assert_allclose(found.wavelength_um, official, rtol=1e-9)
+    np.testing.assert_allclose(found.wavelength_um, official, rtol=1e-7)  # slits are kept in float32
     assert found.corner == corner
 
 

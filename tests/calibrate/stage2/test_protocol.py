@@ -13,6 +13,7 @@ from uptheramp.calibrate import gradient, pipeline, stream
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.flat import Flat
 from uptheramp.calibrate.references.photom import Photom
+from uptheramp.calibrate.references.wavecorr import Wavecorr
 from uptheramp.calibrate.stage2.table import DEFAULTS, TABLES
 from uptheramp.calibrate.state import Rates, Spectra
 
@@ -73,10 +74,11 @@ def test_image_steps_keep_the_structure(made):
 def test_neutral_references_change_nothing(made, same):
     shape = made.state.data.shape[-2:]
     meta = type("Meta", (), {"shape": shape, "x_size": shape[1], "y_size": shape[0]})
-    flat_field, bkg_subtract, photom = TABLES["recommended"][PRISM][1:4]
+    steps = {step.name: step for step in TABLES["recommended"][PRISM]}
     state = replace(made.state, wavelength_um=made.library["wavemap"].wavelength_um)
     neutral = {"flat": Flat.neutral(meta), "photom": Photom.neutral(meta), "extract1d": Extract1d.neutral(meta)}
-    for step in (flat_field, bkg_subtract, photom):
+    neutral["wavecorr"] = Wavecorr.neutral(meta)
+    for step in (steps[name] for name in ("wavecorr", "flat_field", "bkg_subtract", "photom")):
         after, _ = step(state, step.select(neutral), pipeline.params_of(step, {}))
         same(jax.tree.map(np.asarray, after), state)
 
