@@ -73,6 +73,9 @@ class Rates(eqx.Module):
         return (self.var_poisson + self.var_rnoise + self.var_flat) ** 0.5
 
 
+TRACE = ("position_px", "rotation_px", "width")  # what Spectra.trace holds of each integration
+
+
 class Spectra(eqx.Module):
     """Extracted spectra per integration (x1dints); flux in `unit` summed over the aperture.
 
@@ -80,6 +83,10 @@ class Spectra(eqx.Module):
     (light curves, flags, sums) needs no loop over orders, and their lengths may differ. Elements of two orders that
     were solved for in the same column share noise: `covariance[:, p]` is that of the elements `pairs[p]`. `background`
     is what was taken from the sum. With `pixel_sr`, the solid angle of a pixel, surface brightnesses can be told.
+
+    `trace` is how the trace lies in each integration, where that was measured, relative to the learned profile: its
+    displacement across the dispersion in the middle of the spectrum (px), what is added to it at the last element and
+    taken from it at the first (px), and the relative change of its width; `trace_err` are standard errors.
     """
 
     flux: Float[Array, "integration wavelength"]
@@ -96,6 +103,8 @@ class Spectra(eqx.Module):
     covariance: Float[Array, "integration pair"]
     unit: str = eqx.field(static=True, default="DN/s")
     pixel_sr: float | None = eqx.field(static=True, default=None)
+    trace: Float[Array, "integration quantity"] | None = None
+    trace_err: Float[Array, "integration quantity"] | None = None
     per_integration: ClassVar = (
         "flux",
         "var_poisson",
@@ -105,6 +114,8 @@ class Spectra(eqx.Module):
         "dq",
         "integration",
         "covariance",
+        "trace",
+        "trace_err",
     )
 
     @property

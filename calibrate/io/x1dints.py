@@ -11,7 +11,7 @@ from uptheramp.calibrate.io.asdf_extension import asdf_extension
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.calibrate.io.header import primary
 from uptheramp.calibrate.io.meta import ExposureMeta
-from uptheramp.calibrate.state import Spectra
+from uptheramp.calibrate.state import TRACE, Spectra
 
 # column of the official table -> our field, or None: a mean over the aperture (`_brightness`), or not kept apart
 _VECTORS = {
@@ -102,7 +102,10 @@ def _unit(name: str, spectra: Spectra) -> str | None:
 
 
 def write(path: Path, spectra: Spectra, meta: ExposureMeta, int_times: np.ndarray, steps: dict[str, str]) -> None:
-    """Write a table for each order and, where orders share noise, the images ORDERPAIRS and ORDERCOV (ours alone)."""
+    """Write a table for each order and what is ours alone.
+
+    Where orders share noise, the images ORDERPAIRS and ORDERCOV; where the trace was measured, the table TRACE.
+    """
     hdus = fits.HDUList([primary(meta, "TSOMultiSpecModel", Path(path).name, steps)])
     hdus.append(fits.BinTableHDU(int_times, name="INT_TIMES"))
     numbers = np.unique(np.asarray(spectra.order)).tolist()
@@ -110,9 +113,32 @@ def write(path: Path, spectra: Spectra, meta: ExposureMeta, int_times: np.ndarra
     if len(spectra.pairs):
         hdus.append(fits.ImageHDU(np.asarray(spectra.pairs, np.int32), name="ORDERPAIRS"))
         hdus.append(fits.ImageHDU(np.asarray(spectra.covariance, np.float32), name="ORDERCOV"))
+    if spectra.trace is not None:
+        hdus.append(_trace_table(spectra))
     hdus.append(asdf_extension(hdus[0]))
     with whole(path) as temporary:
         hdus.writeto(temporary, overwrite=True)
+
+
+def _trace_table(spectra: Spectra) -> fits.BinTableHDU:
+    """Where the trace lies in each integration: a column for each quantity, and one for its error."""
+    columns = [fits.Column("INT_NUM", "J", array=np.asarray(spectra.integration) + 1)]
+    for ending, values in (("", spectra.trace), ("_ERROR", spectra.trace_err)):
+        for name, value in zip(TRACE, np.asarray(values, np.float64).T, strict=True):
+            unit = "pixel" if name.endswith("_px") else None
+            columns.append(fits.Column(f"{name.upper()}{ending}", "D", unit=unit, array=value))
+    return fits.BinTableHDU.from_columns(columns, name="TRACE")
+
+
+def _trace(hdus: fits.HDUList) -> dict[str, jnp.ndarray]:
+    """The table TRACE, where there is one."""
+    if "TRACE" not in hdus:
+        return {}
+    table = hdus["TRACE"].data
+    return {
+        field: jnp.stack([jnp.asarray(table[f"{name.upper()}{ending}"].astype(np.float64)) for name in TRACE], 1)
+        for field, ending in (("trace", ""), ("trace_err", "_ERROR"))
+    }
 
 
 def read(path: Path, first: int) -> Spectra:
@@ -130,6 +156,7 @@ def read(path: Path, first: int) -> Spectra:
         if "ORDERCOV" in hdus:
             pairs = hdus["ORDERPAIRS"].data.astype(np.int32)
             covariance = hdus["ORDERCOV"].data.astype(np.float64)
+        trace = _trace(hdus)
         area = tables[0].header.get("PIXAR_SR")
     summed = 1 if unit == "MJy" else (1 if area is None else 1e6 * area) * columns["NPIXELS"]
     return Spectra(
@@ -147,6 +174,7 @@ def read(path: Path, first: int) -> Spectra:
         covariance=jnp.asarray(covariance),
         unit=unit,
         pixel_sr=area,
+        **trace,
     )
 
 

@@ -29,6 +29,24 @@ def gram(maps: Float[Array, "map y x"], weight: Float[Array, "n y x"]) -> Float[
     )
 
 
+def influence(
+    maps: Float[Array, "map y x"],
+    weight: Float[Array, "y x"],
+    seen: Float[Array, "n y x"],
+    mix: Float[Array, "n shape map x"],
+    precision: Float[Array, "shape"],
+) -> Float[Array, "n y x"]:
+    """How much each pixel adds to the amount of the first shape: sum_y h d is that amount, by weighted least squares.
+
+    The shapes of an image are sums of the maps, `mix @ maps`; `precision` is the inverse variance of what is known of
+    each amount beforehand, about 0. `seen` is 1 for the pixels that take part.
+    """
+    normal = jnp.einsum("nsmx,nmlx,ntlx->nstx", mix, gram(maps, seen * weight), mix)
+    normal = normal + jnp.diag(precision)[None, :, :, None]
+    by_map = jnp.einsum("nsx,nsmx->nmx", inverse(normal)[:, 0], mix)
+    return seen * jnp.einsum("nmx,myx->nyx", by_map, maps * weight)
+
+
 def inverse(normal: Matrix) -> Matrix:
     """Invert positive semi-definite matrices by Cholesky, written out over whole planes; absent shapes stay out.
 

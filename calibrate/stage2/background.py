@@ -22,15 +22,22 @@ class Windows(NamedTuple):
     order: int
 
 
-def windows(state: Rates, extract1d: Extract1d) -> Windows:
-    """Weigh the usable pixels by how much of them the windows cover."""
+def covered(state: Rates, extract1d: Extract1d) -> Float[Array, "y x"]:
+    """Fraction of each pixel that lies in the windows."""
     axis = aperture.across_axis(extract1d.dispersion_axis)
     shape = state.data.shape[-2:]
     inside = sum(
         (aperture.coverage(lower, upper, shape, axis) for lower, upper in jnp.asarray(extract1d.background)),
         start=jnp.zeros(shape),
     )
-    weight = jnp.where(usable(state), jnp.minimum(inside, 1).astype(state.data.dtype), 0)
+    return jnp.minimum(inside, 1).astype(state.data.dtype)
+
+
+def windows(state: Rates, extract1d: Extract1d) -> Windows:
+    """Weigh the usable pixels by how much of them the windows cover."""
+    axis = aperture.across_axis(extract1d.dispersion_axis)
+    shape = state.data.shape[-2:]
+    weight = jnp.where(usable(state), covered(state, extract1d), 0)
     u = aperture.coordinate(shape, axis).astype(state.data.dtype)
     return Windows(weight, u, axis, extract1d.background_order)
 

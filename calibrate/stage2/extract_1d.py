@@ -1,31 +1,29 @@
 """Sum the light of each dispersion element over the aperture."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from uptheramp.calibrate import flags
-from uptheramp.calibrate.kernels import aperture, order
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.kernels import aperture
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.photom import Photom
-from uptheramp.calibrate.stage2.background import windows
+from uptheramp.calibrate.stage2.background import covered, level, windows
+from uptheramp.calibrate.stage2.optimal import Model, influence, model_of, motion, seen
 from uptheramp.calibrate.stage2.rescale import in_jansky
+from uptheramp.calibrate.stage2.spatial_profile import PROFILES, Profile, measured
 from uptheramp.calibrate.stage2.usable import usable, variances, zeroed
 from uptheramp.calibrate.state import Rates, Spectra, single_order
 from uptheramp.calibrate.step import step
 
-
-class Profile(eqx.Module):
-    """Median image of a sample of the exposure, in the units of the data; 0 where no integration was usable."""
-
-    data: Float[Array, "y x"]
+METHODS, BACKGROUNDS, MISSING = ("box", "optimal"), ("none", "subtract", "removed", "fit"), ("rescale", "omit")
 
 
 class Extract1dRefs(eqx.Module):
-    """What extract_1d takes from the library; `profile` is learned and serves only to replace bad pixels.
-
-    Of `photom` it takes the solid angle of a pixel.
-    """
+    """What extract_1d takes from the library; `profile` is learned; of `photom` it takes the solid angle of a pixel."""
 
     extract1d: Extract1d
     profile: Profile | None
@@ -35,50 +33,85 @@ class Extract1dRefs(eqx.Module):
 class Extract1dParams(eqx.Module):
     """How the sum is taken.
 
+    `method`: "box" sums the covered pixels; "optimal" weighs them by profile over typical variance, where the profile
+    is of one of the kinds of spatial_profile.PROFILES, smoothed over about `smoothing_px` along the dispersion.
     `background` says what is to be done about the windows of the reference: "none"; "subtract" their mean or line here;
-    "removed", when bkg_subtract has done so: then only its error is added. `missing` says what becomes of a bad pixel's
-    light: "rescale" estimates it from the profile, "omit" loses it, as the official step does. Elements of which less
-    than `minimum_fraction` of the light was seen are not used.
+    "removed", when bkg_subtract has done so: then only its error is added; "fit" (of "optimal"): solve for a level of
+    each element, in aperture and windows, beside its flux. `missing` says what becomes of a bad pixel's light in a box:
+    "rescale" estimates it from the profile, "omit" loses it, as the official step does. Elements of which less than
+    `minimum_fraction` of the light (of the weight, where optimal) was seen are not used. `trace`: measure how the trace
+    lies in each integration.
     """
 
     minimum_fraction: float = 0.5
+    smoothing_px: float = 8.0
+    method: str = eqx.field(static=True, default="box")
+    profile: str = eqx.field(static=True, default="median")
     background: str = eqx.field(static=True, default="removed")
     missing: str = eqx.field(static=True, default="rescale")
+    trace: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self):
+        choices = {"method": METHODS, "profile": PROFILES, "background": BACKGROUNDS, "missing": MISSING}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise InputError(f"extract_1d.{name}={getattr(self, name)}: give one of {', '.join(known)}")
+        if self.background == "fit" and self.method == "box":
+            raise InputError("extract_1d.background=fit needs extract_1d.method=optimal; a box knows no level")
+
+    @property
+    def moving(self) -> bool:
+        """Whether the motion of the trace is measured."""
+        return self.trace or (self.method == "optimal" and self.profile == "components")
 
 
 def learn_profile(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -> Profile:
-    """Median over the sample's usable integrations, negative pixels set to 0."""
-    good = usable(sample)
-    middle = order.median(sample.data, good)
-    return Profile(jnp.where(good.any(0), jnp.maximum(middle, 0), 0).astype(sample.data.dtype))
+    """What all integrations share: the profile, less the background where it is still there, and the weights."""
+    aperture1d = refs.extract1d
+    axis = aperture.across_axis(aperture1d.dispersion_axis)
+    if params.method == "optimal" and params.background in ("subtract", "fit"):
+        sample = replace(sample, data=sample.data - level(sample, windows(sample, aperture1d)))
+    inside = _inside(refs, sample)
+    return measured(sample, inside, axis, params.profile, params.smoothing_px, moving=params.moving)
 
 
-@step(cite="jwst 3.0.0 extract_1d (box)", learned="profile", learn=learn_profile)
+@step(
+    cite="jwst 3.0.0 extract_1d (box); Horne 1986 (optimal, weights of all integrations alike)",
+    learned="profile",
+    learn=learn_profile,
+)
 def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tuple[Spectra, None]:
-    """Sum over the aperture, `flux = sum w d / f`, variances `sum w^2 v / f^2`, w the covered fraction of a pixel.
+    """Sum over the aperture, `flux = sum h d`, variances `sum h^2 v`.
 
-    f is the fraction of the profile's light that falls on usable pixels; elements with f < 1 are FLUX_ESTIMATED. A
-    pixel that is bad in the whole sample has no profile: it is left out of every integration alike, which biases no
-    ratio of two integrations. The wavelength is the mean over the aperture.
+    Box: h = c / f, c the covered fraction of a pixel and f the fraction of the profile's light in the aperture that
+    falls on usable pixels. Optimal: h = w P / sum w P^2, w = c / V over the usable pixels, V the typical variance, P
+    the profile with `sum c P = 1`: what the box would hold of an element whose trace lies where the profile has it.
+    Bad pixels leave the sums, which biases nothing if the profile is right. Elements with f < 1 (part of the weight
+    lost) are FLUX_ESTIMATED. A pixel that is bad in the whole sample is left out of every integration alike, which
+    biases no ratio of two integrations. The wavelength is the mean over the aperture.
     """
     axis = aperture.across_axis(refs.extract1d.dispersion_axis)
-    shape = state.data.shape[-2:]
     dtype = state.data.dtype
-    whole = aperture.coverage(refs.extract1d.lower, refs.extract1d.upper, shape, axis).astype(dtype)
-    lit = refs.extract1d.between(shape)
-    if state.wavelength_um is not None:
-        lit = lit & jnp.isfinite(state.wavelength_um)
-    whole = jnp.where(lit, whole, 0)
+    whole = _inside(refs, state)
     good = usable(state)
-    weight = jnp.where(good, whole, 0)
-    fraction = _seen(whole, weight, refs.profile, params, axis)
-    share = weight / fraction
-
     data = zeroed(state.data, good)
+    trace = error = None
+    if params.method == "box":
+        weight = jnp.where(good, whole, 0)
+        fraction = _seen(whole, weight, refs.profile, params, axis)
+        share = weight / fraction
+        if params.trace and refs.profile is not None:
+            trace, error = motion(_model(state, refs, whole, axis, level=False), data, good, axis)
+    else:
+        model = _model(state, refs, whole, axis, level=params.background == "fit")
+        if params.moving:
+            trace, error = motion(model, data, good, axis)
+        share = influence(model, good, trace if params.profile == "components" else None, axis)
+        fraction = seen(model, good, axis)
     flux = jnp.sum(share * data, axis)
     sums = [jnp.sum(share**2 * zeroed(v, good), axis) for v in variances(state)]
     background = jnp.zeros_like(flux)
-    if params.background != "none" and len(refs.extract1d.background):
+    if params.background in ("subtract", "removed") and len(refs.extract1d.background):
         chosen = windows(state, refs.extract1d)
         pull = aperture.influence(share, *chosen)
         sums = [
@@ -87,7 +120,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         if params.background == "subtract":
             background = jnp.sum(pull * data, axis)
 
-    none = jnp.sum(weight, axis) <= 0
+    none = jnp.sum(jnp.abs(share), axis) <= 0
     lost = none | (jnp.squeeze(fraction, axis) < params.minimum_fraction)
     wavelength = _wavelength(state.wavelength_um, whole, axis)
     dq = (
@@ -107,9 +140,30 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         wavelength_um=wavelength,
         integration=state.integration,
         unit=state.unit,
+        trace=trace,
+        trace_err=error,
         **single_order(len(flux), flux.shape[1], dtype),
     )
     return in_jansky(spectra, refs.photom), None
+
+
+def _inside(refs: Extract1dRefs, state: Rates) -> Float[Array, "y x"]:
+    """Covered fraction of each pixel that has a wavelength."""
+    shape, axis = state.data.shape[-2:], aperture.across_axis(refs.extract1d.dispersion_axis)
+    lit = refs.extract1d.between(shape)
+    if state.wavelength_um is not None:
+        lit = lit & jnp.isfinite(state.wavelength_um)
+    covered = aperture.coverage(refs.extract1d.lower, refs.extract1d.upper, shape, axis)
+    return jnp.where(lit, covered.astype(state.data.dtype), 0)
+
+
+def _model(state: Rates, refs: Extract1dRefs, whole: Float[Array, "y x"], axis: int, *, level: bool) -> Model:
+    """The images that make up an integration, over the aperture or, with a level, the windows too."""
+    assert refs.profile is not None  # it was learned
+    region = whole
+    if level:
+        region = jnp.maximum(whole, covered(state, refs.extract1d))
+    return model_of(refs.profile, whole, region, axis, level=level)
 
 
 def _seen(

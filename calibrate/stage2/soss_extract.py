@@ -7,10 +7,11 @@ from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.kernels import columns, order
+from uptheramp.calibrate.kernels import columns
 from uptheramp.calibrate.kernels.aperture import ratio
 from uptheramp.calibrate.references.pastasoss import Pastasoss
 from uptheramp.calibrate.references.specprofile import Specprofile
+from uptheramp.calibrate.stage2.typical import typical_variance
 from uptheramp.calibrate.stage2.usable import in_the_light, variances, zeroed
 from uptheramp.calibrate.state import Rates, Spectra
 from uptheramp.calibrate.step import step
@@ -55,18 +56,8 @@ class Extract1dParams(eqx.Module):
 
 
 def learn_typical(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -> Typical:
-    """Median over the sample's usable integrations of the Poisson and read-noise variance, at least 1e-3 of the middle.
-
-    Weights that every integration shares do not favour pixels that happen to be faint in it.
-    """
-    good = in_the_light(sample)
-    variance = sample.var_poisson + sample.var_rnoise
-    good &= jnp.isfinite(variance)
-    middle = order.median(variance, good)
-    known = jnp.isfinite(middle) & (middle > 0)
-    floor = 1e-3 * jnp.nanmedian(jnp.where(known, middle, jnp.nan))
-    floor = jnp.where(jnp.isfinite(floor), floor, 1)
-    return Typical(jnp.where(known, jnp.maximum(middle, floor), floor).astype(sample.data.dtype))
+    """Median variance of the sample's pixels in the light."""
+    return Typical(typical_variance(sample, in_the_light(sample)))
 
 
 @step(

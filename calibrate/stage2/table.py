@@ -41,7 +41,7 @@ TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
 }
 
 # the official step subtracts the background itself, unclipped, and loses the light of bad pixels
-_EXTRACT_OFFICIAL = {extract_1d.name: Extract1dParams(background="subtract", missing="omit")}
+_EXTRACT_OFFICIAL = {extract_1d.name: Extract1dParams(background="subtract", missing="omit", trace=False)}
 # that of SOSS with soss_atoca = False: its ATOCA is not here
 _BOX_OFFICIAL = {
     soss_extract.extract_1d.name: soss_extract.Extract1dParams(method="box", background="none", decontaminate=False)

@@ -34,6 +34,8 @@ def spectra():
         np.repeat(np.array([1, 2], np.int32), [FIRST, SECOND]),
         pairs,
         rng.normal(size=(N, 10)).astype(np.float32).astype(float),
+        trace=rng.normal(size=(N, 3)),
+        trace_err=rng.uniform(0.1, 1, (N, 3)),
     )
 
 

@@ -94,7 +94,8 @@ def test_restored_light_is_unbiased_when_the_flux_changes(made):
 
 def test_a_pixel_that_is_always_bad_leaves_every_integration_alike(made):
     state = made.flagged(*((i, 7, 4) for i in range(6)))
-    refs = Extract1dRefs(made.library["extract1d"], learn_profile(state, None, PLAIN))
+    refs = Extract1dRefs(made.library["extract1d"], None)
+    refs = replace(refs, profile=learn_profile(state, refs, PLAIN))
     out, _ = extract(state, refs, PLAIN)
     assert np.all(np.asarray(out.dq) & flags.FLUX_ESTIMATED == 0)
     assert np.std(np.asarray(out.flux)[:, 4]) < 3 * np.mean(out.err[:, 4])

@@ -43,8 +43,11 @@ def test_pure_jitted_and_float32(made, same, name):
     eager, _ = pipeline.run(steps, state, library, params)
     jitted, _ = pipeline.compiled(steps, state, library, params)
     same((state, library), before)
-    same(jitted, eager, rtol=2e-6)
     assert isinstance(eager, Spectra)
+    if eager.trace is not None:  # its zero is a place, so an absolute difference (px) says how near two are
+        np.testing.assert_allclose(jitted.trace, eager.trace, atol=1e-6)
+        jitted, eager = (replace(s, trace=None, trace_err=None) for s in (jitted, eager))
+    same(jitted, eager, rtol=2e-6)
     floats = [leaf.dtype for leaf in jax.tree.leaves(eager) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     assert set(floats) == {np.dtype(np.float32)}
 

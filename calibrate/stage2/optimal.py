@@ -1,0 +1,73 @@
+"""An integration as a sum of known images, element by element: profile, its derivatives, a level.
+
+Images are turned so that light is dispersed along x; kernels/columns.py does the sums.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from uptheramp.calibrate.kernels import columns, trace_motion
+from uptheramp.calibrate.kernels.aperture import ratio
+from uptheramp.calibrate.stage2.spatial_profile import Profile, turned
+
+
+class Model(NamedTuple):
+    """The images (profile, its derivatives to position and width where known, the level) and the pixels' weights."""
+
+    maps: Float[Array, "map y x"]
+    weight: Float[Array, "y x"]
+    moving: bool
+    level: bool
+
+
+def model_of(
+    profile: Profile, whole: Float[Array, "y x"], region: Float[Array, "y x"], axis: int, *, level: bool
+) -> Model:
+    """Scale the profile to one over the aperture `whole`, the only light; weigh the pixels of `region`."""
+    assert profile.weight is not None  # it was learned
+    inside, weight = turned(whole, axis), turned(region, axis) * turned(profile.weight, axis)
+    moving = profile.position is not None and profile.width is not None
+    images = [profile.data, profile.position, profile.width] if moving else [profile.data]
+    # what the profile holds beyond the aperture is noise, or a neighbour
+    light = [jnp.where(inside > 0, turned(image, axis), 0) for image in images]
+    total = jnp.sum(inside * light[0], 0)
+    shapes = [ratio(image, jnp.broadcast_to(total, image.shape)) for image in light]
+    if level:
+        shapes.append(jnp.ones_like(weight))
+    return Model(jnp.stack(shapes), weight, moving, level)
+
+
+def motion(
+    model: Model, data: Float[Array, "n y x"], good: Bool[Array, "n y x"], axis: int
+) -> tuple[Float[Array, "n quantity"], Float[Array, "n quantity"]]:
+    """How the trace lies in each integration (`Spectra.trace`) and the standard errors."""
+    image = turned(data, axis)
+    seen = turned(good, axis).astype(image.dtype)
+    normal = columns.gram(model.maps, seen * model.weight)
+    return trace_motion.fit(normal, columns.total(model.maps * model.weight, image))
+
+
+def influence(
+    model: Model, good: Bool[Array, "n y x"], trace: Float[Array, "n quantity"] | None, axis: int
+) -> Float[Array, "n y x"]:
+    """How much each pixel adds to the flux of its element; the profile moved as `trace` says, if it does."""
+    seen = turned(good, axis).astype(model.weight.dtype)
+    count, width = len(seen), model.weight.shape[-1]
+    maps = len(model.maps)
+    mix = jnp.zeros((count, 2 if model.level else 1, maps, width), model.weight.dtype).at[:, 0, 0].set(1)
+    if trace is not None:
+        moved = jnp.einsum("iax,na->nix", trace_motion.along(width).astype(mix.dtype), trace)
+        mix = mix.at[:, 0, trace_motion.POSITION : trace_motion.WIDTH + 1].set(moved)
+    if model.level:
+        mix = mix.at[:, 1, maps - 1].set(1)
+    free = jnp.zeros(mix.shape[1], mix.dtype)
+    return turned(columns.influence(model.maps, model.weight, seen, mix, free), axis)
+
+
+def seen(model: Model, good: Bool[Array, "n y x"], axis: int) -> Float[Array, "n y x"]:
+    """Fraction of each element's weight, w P^2, that lies on usable pixels; the summed axis is kept."""
+    whole = model.maps[0] ** 2 * model.weight
+    part = columns.total(whole[None], turned(~good, axis).astype(whole.dtype))
+    return turned(1 - ratio(part, jnp.broadcast_to(whole.sum(0), part.shape)), axis)
