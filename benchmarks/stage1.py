@@ -36,10 +36,11 @@ from uptheramp.calibrate.io.exposure import Exposure, open_exposure
 from uptheramp.calibrate.io.times import GROUP
 from uptheramp.calibrate.io.uncal import UncalWriter
 from uptheramp.calibrate.pipeline import run
-from uptheramp.calibrate.reduce import CHUNK_MB, POOLED_MB, SAMPLE, reftypes, stage1
+from uptheramp.calibrate.reduce import CHUNK_MB, POOLED_MB, reftypes, sampled, stage1
 from uptheramp.calibrate.references import library
 from uptheramp.calibrate.settings import Recipe, recipe
-from uptheramp.calibrate.stream import chunk_size, detector, learned
+from uptheramp.calibrate.state import take
+from uptheramp.calibrate.stream import chunk_size, detector, learned_in_parts
 from uptheramp.scenarios import cache
 from uptheramp.scenarios.cli.huge_pages import VALUE, VARIABLE
 
@@ -127,14 +128,19 @@ def prepared(path: Path, folder: Path, table: str, overrides: dict[str, str]) ->
 def compute(path: Path, folder: Path, table: str, overrides: dict[str, str]) -> dict[str, float]:
     """Seconds of our steps on raw integers in memory, learning included."""
     exposure, chosen, refs = prepared(path, folder, table, overrides)
-    budget_mb, sample = (POOLED_MB, exposure.nints) if chosen.pools else (CHUNK_MB, SAMPLE)
-    size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints, budget_mb)
-    chunks, sampled = list(exposure.chunks(size)), exposure.sample(sample)
+    sample = sampled(exposure.meta, exposure.nints, chosen)
+    size = chunk_size(
+        exposure.meta.ngroups, exposure.meta.shape, exposure.nints, POOLED_MB if chosen.pools else CHUNK_MB
+    )
+    chunks = list(exposure.chunks(size))
 
     at_once = exposure.nints <= min(sample, size)
+    number, read = exposure.sample(sample)
+    state = read(0, number)
+    in_memory = number, lambda first, count: take(state, slice(first, first + count))
 
     def run() -> None:
-        known = refs if at_once else learned(chosen.stage1, sampled, refs, chosen.params)
+        known = refs if at_once else learned_in_parts(chosen.stage1, in_memory, refs, chosen.params, size)
         for chunk in detector(chosen.stage1, chunks, known, chosen.params, learning=at_once):
             jax.block_until_ready(chunk.rates)
 
@@ -241,7 +247,9 @@ def derivative(path: Path, folder: Path, table: str, overrides: dict[str, str]) 
     exposure, chosen, refs = prepared(path, folder, table, overrides)
     size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints, CHUNK_MB)
     ramps = next(exposure.chunks(size))[2]
-    known = learned(chosen.stage1, exposure.sample(SAMPLE), refs, chosen.params)
+    known = learned_in_parts(
+        chosen.stage1, exposure.sample(sampled(exposure.meta, exposure.nints, chosen)), refs, chosen.params, size
+    )
     tree = {
         "ramps": ramps.data.astype(np.float32),
         "references": eqx.filter({name: known[name] for name in refs}, eqx.is_inexact_array_like),

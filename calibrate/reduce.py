@@ -19,6 +19,7 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io import images, x1dints
 from uptheramp.calibrate.io.exposure import Exposure, open_exposure
 from uptheramp.calibrate.io.finished import finished, remember
+from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.overlap import Behind, ahead
 from uptheramp.calibrate.references import crds
 from uptheramp.calibrate.references import library as references
@@ -26,11 +27,21 @@ from uptheramp.calibrate.settings import Recipe
 from uptheramp.calibrate.sink import Outputs, Sink
 from uptheramp.calibrate.state import LightCurves, Rates, Spectra, join
 from uptheramp.calibrate.step import Step
-from uptheramp.calibrate.stream import Reduced, chunk_size, detector, learned, local, neighbours, split
+from uptheramp.calibrate.stream import (
+    Reduced,
+    chunk_size,
+    detector,
+    learned,
+    learned_in_parts,
+    local,
+    neighbours,
+    split,
+)
 
 Progress = Callable[[str, int, int], None]
 CHUNK_MB, POOLED_MB = 64.0, 2048.0  # float32 ramps taken at once; all of them where a step pools the exposure
 SAMPLE = 24  # integrations from which steps learn a reference
+SAMPLE_MB, FEWEST = 320.0, 8  # fewer if their float32 ramps take more, but so many
 
 
 class Product(NamedTuple):
@@ -96,16 +107,25 @@ def stage1(
     groupdq = out / f".groupdq-{exposure.root}.npy" if keep else None
     outputs = Outputs(rateints, mean, groupdq, _origin(exposure, recipe, 1, recipe.stage1, library))
     ready = all(finished(path, outputs.made_from) for path in outputs.paths)
-    known, sample = dict(library), exposure.nints if recipe.pools else SAMPLE
+    known, sample = dict(library), sampled(exposure.meta, exposure.nints, recipe)
     begun = outputs.checkpoint.exists()
     at_once = not ready and not begun and exposure.nints <= min(sample, _chunk(exposure, recipe))
     if (keep or not ready) and not at_once:
-        known = learned(recipe.stage1, exposure.sample(sample), library, recipe.params, _chunk(exposure, recipe))
+        known = learned_in_parts(
+            recipe.stage1, exposure.sample(sample), library, recipe.params, _chunk(exposure, recipe)
+        )
     if not ready:
         known |= _rates(exposure, recipe, known, outputs, progress, learning=at_once)
         remember(outputs.paths, outputs.made_from)
     progress("stage 1", exposure.nints, exposure.nints)
     return Product(rateints, known, None if groupdq is None else np.load(groupdq, mmap_mode="r"))
+
+
+def sampled(meta: ExposureMeta, nints: int, recipe: Recipe) -> int:
+    """Integrations from which Stage 1 learns: all of them where a step pools the exposure."""
+    if recipe.pools:
+        return nints
+    return min(SAMPLE, max(FEWEST, chunk_size(meta.ngroups, meta.shape, nints, SAMPLE_MB)))
 
 
 def _chunk(exposure: Exposure, recipe: Recipe) -> int:

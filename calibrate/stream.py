@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.io.overlap import ahead
@@ -106,21 +107,40 @@ def detector(
         jax.block_until_ready(memory)
 
 
-def learned(
-    steps: tuple[Step, ...], sample: Any, library: Library, params: Params, size: int | None = None
-) -> dict[str, Any]:
-    """The library with what the steps learn on the sample; `MissingReference` before any work if one is missing.
+def learned(steps: tuple[Step, ...], sample: Any, library: Library, params: Params) -> dict[str, Any]:
+    """The library with what the steps learn on the sample; `MissingReference` before any work if one is missing."""
+    count = len(sample.integration)
+    return learned_in_parts(steps, (count, _part_of(sample)), library, params, count)
 
-    `size` integrations of it (None: all) go through the steps at once, so that no more than the sample itself is held
-    for a step to learn from.
+
+def learned_in_parts(
+    steps: tuple[Step, ...],
+    sample: tuple[int, Callable[[int, int], Any]],
+    library: Library,
+    params: Params,
+    size: int,
+) -> dict[str, Any]:
+    """`learned`, on a sample of so many integrations, which `read(first, count)` serves.
+
+    `size` of them go through the steps at once, so that no more than the sample itself is held where a step learns.
     """
     require(steps, library)
-    known, done = dict(library), 0
+    known, done, state = dict(library), 0, None
+    (count, read), fresh = sample, True
+    size = next(n for n in range(min(size, count), 0, -1) if count % n == 0)  # parts of one shape: one program
     for index, step in enumerate(steps):
         if lacks(known, step):
-            sample = _by_parts(steps[done:index], sample, known, dict(params), size)
-            known[step.learned], done = _learn(step, sample, known, dict(params)), index
+            for first in range(0, count, size):
+                part = read(first, size) if fresh else take(state, slice(first, first + size))
+                part = compiled(steps[done:index], part, known, dict(params))[0]
+                state = part if size == count else _put((part, np.int32(first), count), state)
+            known[step.learned] = _learn(step, state, known, dict(params))
+            done, fresh = index, False
     return known
+
+
+def _part_of(state: Any) -> Callable[[int, int], Any]:
+    return lambda first, count: take(state, slice(first, first + count))
 
 
 @eqx.filter_jit
@@ -128,28 +148,18 @@ def _learn(step: Step, sample: Any, library: dict[str, Any], params: dict[str, A
     return learn(step, sample, library, params)
 
 
-def _by_parts(
-    steps: tuple[Step, ...], state: Any, library: dict[str, Any], params: dict[str, Any], size: int | None
-) -> Any:
-    """Local steps on a few integrations at a time; the last few reach back, so that all are one program."""
-    count = len(state.integration)
-    size = min(size or count, count)
-    if not steps or size == count:
-        return compiled(steps, state, library, params)[0]
-    whole = None
-    for first in range(0, count, size):
-        start = min(first, count - size)
-        part = compiled(steps, take(state, slice(start, start + size)), library, params)[0]
-        whole = each(lambda x: jnp.zeros((count, *x.shape[1:]), x.dtype), part) if whole is None else whole
-        whole = _put((part, start), whole)
-    return whole
-
-
 @eqx.filter_jit(donate="all-except-first")
-def _put(given: tuple[Any, int], whole: Any) -> Any:
-    """The whole with a part of its integrations from a place on, in the same memory."""
-    part, start = given
-    return each(lambda x, new: x.at[start : start + len(new)].set(new), whole, part)
+def _put(given: tuple[Any, np.int32, int], whole: Any) -> Any:
+    """The whole with a part of its integrations from a place on, in its own memory; it is made where there is none."""
+    part, first, count = given
+    if whole is None:
+        whole = each(lambda x: jnp.zeros((count, *x.shape[1:]), x.dtype), part)
+
+    def put(new: jax.Array, x: jax.Array) -> jax.Array:
+        assert x.dtype == new.dtype  # the first steps make floats of integers, later ones keep them
+        return jax.lax.dynamic_update_slice_in_dim(x, new, first, 0)
+
+    return each(put, part, whole)
 
 
 def local(

@@ -15,9 +15,10 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io.exposure import Exposure, Segment
 from uptheramp.calibrate.io.times import group_times_s
-from uptheramp.calibrate.reduce import CHUNK_MB, POOLED_MB, SAMPLE, reftypes
+from uptheramp.calibrate.reduce import CHUNK_MB, POOLED_MB, reftypes, sampled
 from uptheramp.calibrate.settings import Recipe, recipe
-from uptheramp.calibrate.stream import chunk_size, detector, learned
+from uptheramp.calibrate.state import Ramps
+from uptheramp.calibrate.stream import chunk_size, detector, learned_in_parts
 from uptheramp.scenarios.recover import Answer
 from uptheramp.scenarios.scenario import observation_of
 from uptheramp.scenarios.task import Asked, Task, seeded
@@ -93,10 +94,14 @@ def _stage1(
 ) -> tuple[Images, Images, UInt8[ndarray, "integration group y x"]]:
     """Slopes, their errors (DN/s) and the flags they saw, in padded chunks of one shape."""
     meta, nints = exposure.meta, exposure.nints
-    picks = np.unique(np.linspace(0, nints - 1, nints if chosen.pools else min(SAMPLE, nints)).round().astype(int))
-    sample = exposure.ramps(data[picks], picks, np.ones(len(picks), bool))
-    known = learned(chosen.stage1, sample, library, chosen.params)
+    picks = np.unique(np.linspace(0, nints - 1, min(sampled(meta, nints, chosen), nints)).round().astype(int))
+
+    def read(first: int, count: int) -> Ramps:
+        part = picks[first : first + count]
+        return exposure.ramps(data[part], part, np.ones(len(part), bool))
+
     size = chunk_size(meta.ngroups, meta.shape, nints, POOLED_MB if chosen.pools else CHUNK_MB)
+    known = learned_in_parts(chosen.stage1, (len(picks), read), library, chosen.params, size)
 
     def ramps():
         for first in range(0, nints, size):

@@ -4,7 +4,7 @@ Headers stay here; what the steps see are states (`Ramps`, `Rates`) without them
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -168,13 +168,18 @@ class Exposure:
             frames = None if frames is None else _padded(frames, size)
             yield first, count, self.ramps(_padded(data, size), number, np.arange(size) < count, frames)
 
-    def sample(self, size: int) -> Ramps:
-        """Evenly spaced integrations of the exposure, for steps that learn a reference."""
+    def sample(self, size: int) -> tuple[int, Callable[[int, int], Ramps]]:
+        """Evenly spaced integrations for steps that learn: their number, and who reads `count` of them from `first`."""
         picks = self._picks(size)
-        data = np.concatenate([self.read(int(i), 1) for i in picks])
-        kept = [frame for frame in (self.read_zeroframe(int(i), 1) for i in picks) if frame is not None]
-        frames = np.concatenate(kept) if len(kept) == len(picks) else None
-        return self.ramps(data, picks + self.segments[0].first, np.ones(len(picks), bool), frames)
+
+        def read(first: int, count: int) -> Ramps:
+            chosen = picks[first : first + count]
+            data = np.concatenate([self.read(int(i), 1) for i in chosen])
+            kept = [frame for frame in (self.read_zeroframe(int(i), 1) for i in chosen) if frame is not None]
+            frames = np.concatenate(kept) if len(kept) == len(chosen) else None
+            return self.ramps(data, chosen + self.segments[0].first, np.ones(len(chosen), bool), frames)
+
+        return len(picks), read
 
 
 def _padded(data: np.ndarray, size: int) -> np.ndarray:

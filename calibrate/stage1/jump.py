@@ -6,11 +6,11 @@ from dataclasses import replace
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.kernels import clipped, grow, order, ramp_gls, two_point
+from uptheramp.calibrate.kernels import clipped, grow, order, planes, ramp_gls, two_point
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
 from uptheramp.calibrate.stage1 import jump_series, showers, snowballs
@@ -75,9 +75,13 @@ class JumpInfo(eqx.Module):
 
 def differences(state: Ramps) -> tuple[Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
     """Differences of neighbouring groups (DN) and whether both groups can be used."""
-    bad = (state.groupdq & (flags.DO_NOT_USE | flags.SATURATED)) != 0
+    return _differences(state.data, state.groupdq)
+
+
+def _differences(data: Float[Array, "integration group y x"], groupdq: UInt8[Array, "integration group y x"]):
+    bad = (groupdq & (flags.DO_NOT_USE | flags.SATURATED)) != 0
     valid = ~(bad[:, 1:] | bad[:, :-1])
-    return jnp.where(valid, jnp.diff(state.data, axis=1), 0), valid
+    return jnp.where(valid, jnp.diff(data, axis=1), 0), valid
 
 
 def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> DifferenceTemplate | SeriesTemplate | None:
@@ -87,13 +91,21 @@ def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> Diff
     if params.expectation == "exposure" or sample.readout.ngroups < FEWEST_GROUPS:
         return None
     gain = jnp.where(refs.gain.data > 0, refs.gain.data, 1)
-    difference, valid = differences(sample)
     noise = _noise(sample, refs, gain)
     if params.expectation == "series":
+        difference, valid = differences(sample)
         series = jump_series.learn(difference * gain, valid, noise, sample.integration)
         return SeriesTemplate(series.template / gain, series.excess, series.integration)
-    template = jump_series.median_differences(difference * gain, valid, 2 * noise.group) / gain
-    return DifferenceTemplate(template, valid.sum(0).astype(difference.dtype))
+
+    def pair(k: Int[Array, ""]) -> tuple[Float[Array, "integration y x"], Bool[Array, "integration y x"]]:
+        two = (jax.lax.dynamic_slice_in_dim(x, k, 2, axis=1) for x in (sample.data, sample.groupdq))
+        difference, valid = _differences(*two)
+        return difference[:, 0] * gain, valid[:, 0]
+
+    pairs = sample.readout.ngroups - 1
+    template = jump_series.median_differences(pair, pairs, 2 * noise.group) / gain
+    count = jax.lax.map(lambda k: planes.count(pair(k)[1]), jnp.arange(pairs))
+    return DifferenceTemplate(template, count.astype(template.dtype))
 
 
 def _noise(state: Ramps, refs: JumpRefs, gain: Float[Array, "y x"]) -> jump_series.Noise:

@@ -9,6 +9,7 @@ take any, so the lower half of the estimates is free of them and shows the noise
 All charges are in electrons.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -19,6 +20,8 @@ from uptheramp.calibrate.kernels import order, ramp_likelihood, step_filter, two
 
 Differences = Float[Array, "integration n y x"]
 Mask = Bool[Array, "integration n y x"]
+# the differences of one pair of groups by its number, and which are valid
+Pair = Callable[[Int[Array, ""]], tuple[Float[Array, "integration y x"], Bool[Array, "integration y x"]]]
 
 SCALE_CLIP = 5.0  # standard deviations beyond which a difference says nothing on the brightness of its integration
 SCALE_ALLOWANCES = (0.2, 0.0)  # share of the difference by which it may depart besides, pass by pass
@@ -64,29 +67,63 @@ def brightness(
     difference: Differences, valid: Mask, template: Float[Array, "n y x"], noise_variance: Float[Array, "y x"]
 ) -> Float[Array, "integration 1 1 1"]:
     """Brightness of each integration relative to the template: weighted mean ratio, outliers clipped."""
+    return _brightness(_pairs(difference, valid), template, noise_variance)[:, None]
+
+
+def _pairs(difference: Differences, valid: Mask) -> Pair:
+    difference, valid = jnp.asarray(difference), jnp.asarray(valid)
+    return lambda k: (difference[:, k], valid[:, k])
+
+
+def _brightness(
+    pair: Pair, template: Float[Array, "n y x"], noise_variance: Float[Array, "y x"]
+) -> Float[Array, "integration 1 1"]:
     spread = two_point.sigma(template, noise_variance)
-    weight = jnp.where(valid & (spread > 0), template / jnp.where(spread > 0, spread, 1) ** 2, 0)
-    norm = (weight * template).sum((1, 2, 3), keepdims=True)
-    scale = jnp.ones_like(norm)
+    weight = jnp.where(spread > 0, template / jnp.where(spread > 0, spread, 1) ** 2, 0)
+    of_pairs = (jnp.arange(len(template)), template, spread, weight)
+
+    def better(scale: Float[Array, "integration 1 1"], allowance: float) -> Float[Array, "integration 1 1"]:
+        def add(sums: tuple[Array, Array], plane: tuple[Array, ...]) -> tuple[tuple[Array, Array], None]:
+            k, expected, sigma, w = plane
+            difference, valid = pair(k)
+            reach = SCALE_CLIP * sigma + allowance * jnp.abs(expected)
+            kept = jnp.clip(difference, scale * expected - reach, scale * expected + reach)
+            new = [jnp.where(valid, w * x, 0).sum((1, 2), keepdims=True) for x in (kept, expected)]
+            return (sums[0] + new[0], sums[1] + new[1]), None
+
+        (overlap, norm), _ = jax.lax.scan(add, (jnp.zeros_like(scale), jnp.zeros_like(scale)), of_pairs)
+        return jnp.where(norm > 0, overlap / jnp.where(norm > 0, norm, 1), 1)
+
+    members = jax.eval_shape(pair, of_pairs[0][0])[0].shape[0]
+    scale = jnp.ones((members, 1, 1), template.dtype)
     for allowance in SCALE_ALLOWANCES:
-        reach = SCALE_CLIP * spread + allowance * jnp.abs(template)
-        kept = jnp.clip(difference, scale * template - reach, scale * template + reach)
-        scale = jnp.where(norm > 0, (weight * kept).sum((1, 2, 3), keepdims=True) / jnp.where(norm > 0, norm, 1), 1)
+        scale = better(scale, allowance)
     return jnp.where(scale > 0, scale, 1)
 
 
-def median_differences(
-    difference: Differences, valid: Mask, noise_variance: Float[Array, "y x"]
-) -> Float[Array, "n y x"]:
-    """Median difference of each pixel and group over the integrations, brought to one brightness.
+def median_differences(pair: Pair, n: int, noise_variance: Float[Array, "y x"]) -> Float[Array, "n y x"]:
+    """Median difference of each pixel and pair of groups over the integrations, brought to one brightness.
 
     Without that a transit would pull the median of bright pixels, where it exceeds the noise, more than of faint ones.
+    One pair of groups is looked at at a time, so that the differences of all need not be held.
     """
-    template = order.median(difference, valid)
+
+    def medians(scale: Float[Array, "integration 1 1"] | float) -> Float[Array, "n y x"]:
+        def of_pair(k: Int[Array, ""]) -> Float[Array, "y x"]:
+            difference, valid = pair(k)
+            return order.median(difference / scale, valid)
+
+        return jax.lax.map(of_pair, jnp.arange(n))
+
+    template = medians(1.0)
     for _ in range(TEMPLATE_PASSES):
         known = jnp.isfinite(template)
-        scale = brightness(difference, valid & known, jnp.where(known, template, 0), noise_variance)
-        template = order.median(difference / scale, valid)
+
+        def known_only(k: Int[Array, ""], known: Array = known) -> tuple[Array, Array]:
+            difference, valid = pair(k)
+            return difference, valid & known[k]
+
+        template = medians(_brightness(known_only, jnp.where(known, template, 0), noise_variance))
     return template
 
 
@@ -96,7 +133,7 @@ def learn(difference: Differences, valid: Mask, noise: Noise, integration: Int[A
     The expectation is the mean of the integrations without what stands out of their median, drawn towards the mean of
     the ramp by as much as its scatter about that looks like noise (positive-part James-Stein).
     """
-    middle = median_differences(difference, valid, 2 * noise.group)
+    middle = median_differences(_pairs(difference, valid), difference.shape[1], 2 * noise.group)
     exists = jnp.isfinite(middle)
     middle, valid = jnp.where(exists, middle, 0), valid & exists
     scale = brightness(difference, valid, middle, 2 * noise.group)

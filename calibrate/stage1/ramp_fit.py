@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
@@ -13,7 +13,7 @@ from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
 from uptheramp.calibrate.stage1.learned import RateTemplate
-from uptheramp.calibrate.state import Ramps, Rates
+from uptheramp.calibrate.state import Ramps, Rates, take
 from uptheramp.calibrate.step import step
 
 LARGE_VARIANCE = 1e6  # (DN/s)^2: the official pipeline reports variances above as 0
@@ -66,10 +66,14 @@ def learn_rates(sample: Ramps, refs: RampFitRefs, params: RampFitParams) -> Rate
     if algorithm == "OLS_C":
         alone = not params.suppress_one_group or sample.readout.ngroups == 1
         return RateTemplate(_official_rate(*_lone_groups(sample) if alone else (sample, sample.group_time_s)))
-    difference, usable = usable_differences(sample)
-    count = usable.sum(1)
-    mean = jnp.where(usable, difference, 0).sum(1) / jnp.maximum(count, 1)
-    return RateTemplate(order.median(mean, count > 0) / sample.group_time_s.astype(mean.dtype))
+
+    def mean_difference(number: Int[Array, ""]) -> tuple[Float[Array, "y x"], Bool[Array, "y x"]]:
+        difference, usable = usable_differences(take(sample, number[None]))
+        count = usable[0].sum(0)
+        return difference[0].sum(0) / jnp.maximum(count, 1), count > 0
+
+    mean, known = jax.lax.map(mean_difference, jnp.arange(len(sample.data)))
+    return RateTemplate(order.median(mean, known) / sample.group_time_s.astype(mean.dtype))
 
 
 def algorithm_for(state: Ramps, params: RampFitParams) -> str:

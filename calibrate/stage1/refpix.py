@@ -61,7 +61,12 @@ def learn_predictor(sample: Ramps, refs: RefpixRefs, params: RefpixParams) -> Li
     if params.side_estimator != "kriging" or not params.use_side_ref_pixels or window is None:
         return None
     usable = (dq & flags.DO_NOT_USE) == 0
-    return side_kriging.learn(_without_ends(frames, usable, r, params), usable, window)
+
+    def sides(integration: Float[Array, "group slow fast"]) -> list[Float[Array, "group slow pixel"]]:
+        whole = _without_ends(integration[None], usable, r, params)[0]
+        return [whole[..., side] for side in window.sides]
+
+    return side_kriging.learn(jax.lax.map(sides, frames), usable, window)
 
 
 def side_window(r: Readout, shape: tuple[int, int]) -> side_kriging.Window | None:

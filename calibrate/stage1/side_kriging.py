@@ -10,6 +10,7 @@ The inner outputs, which no side sees, get only what all share. c and i come fro
 (across the sides, where noise has no part, and within them), N from the scatter within a line.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -31,17 +32,16 @@ class Window(NamedTuple):
 
 
 def learn(
-    frames: Float[Array, "integration group slow fast"], usable: Bool[Array, "slow fast"], window: Window
+    sides: Sequence[Float[Array, "integration group line pixel"]], usable: Bool[Array, "slow fast"], window: Window
 ) -> LinePredictor:
-    """Measure drift and noise on a sample whose ends were subtracted; return the estimator that they ask for.
+    """Measure drift and noise on the sides of a sample whose ends were subtracted; return the estimator they ask for.
 
     Levels that never change in the sample (errors of the superbias) are no drift, and neither are those that hold for
     one integration (noise of the reset): no slope sees them. Bad pixels are decided here, once.
     """
-    frames = _within_integrations(frames)
     good, variance, noise, means = [], [], [], []
-    for side in window.sides:
-        values = frames[..., side].reshape(-1, window.lines, side.stop - side.start).astype(jnp.float64)
+    for side, frames in zip(window.sides, sides, strict=True):
+        values = _within_integrations(frames).reshape(-1, *frames.shape[2:]).astype(jnp.float64)
         deviation = values - values.mean(0)
         used, by_frame = kernel.noise(deviation, usable[:, side])
         count = used.sum(-1)

@@ -82,7 +82,11 @@ def running_mean():
 
 def learn(frames, usable=None):
     usable = np.ones(frames.shape[-2:], bool) if usable is None else usable
-    return side_kriging.learn(jnp.asarray(frames)[None], jnp.asarray(usable), WINDOW)
+    return side_kriging.learn(sides(jnp.asarray(frames)[None]), jnp.asarray(usable), WINDOW)
+
+
+def sides(frames):
+    return [frames[..., side] for side in WINDOW.sides]
 
 
 def test_residual_has_the_predicted_variance_and_no_method_is_better():
@@ -150,8 +154,8 @@ def test_noise_of_the_reset_teaches_nothing():
     series = frames.reshape(24, 5, *frames.shape[1:])
     usable = jnp.ones(frames.shape[1:], bool)
     reset = 36.0 * rng.standard_normal((24, 1, *frames.shape[1:]))
-    plain = side_kriging.learn(jnp.asarray(series), usable, WINDOW)
-    shaken = side_kriging.learn(jnp.asarray(series + reset), usable, WINDOW)
+    plain = side_kriging.learn(sides(jnp.asarray(series)), usable, WINDOW)
+    shaken = side_kriging.learn(sides(jnp.asarray(series + reset)), usable, WINDOW)
     assert np.asarray(shaken.line) == pytest.approx(np.asarray(plain.line), abs=1e-5)
     assert np.abs(np.asarray(plain.line)).sum() > 10
 
