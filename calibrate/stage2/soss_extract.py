@@ -1,13 +1,14 @@
 """Take the orders of SOSS apart and extract each of them, column by column."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from uptheramp.calibrate import flags
+from uptheramp.calibrate import flags, host
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.kernels import columns
+from uptheramp.calibrate.kernels import columns, order, trace_profiles
 from uptheramp.calibrate.kernels.aperture import ratio
 from uptheramp.calibrate.references.pastasoss import Pastasoss
 from uptheramp.calibrate.references.specprofile import Specprofile
@@ -16,17 +17,22 @@ from uptheramp.calibrate.stage2.usable import in_the_light, variances, zeroed
 from uptheramp.calibrate.state import Rates, Spectra
 from uptheramp.calibrate.step import step
 
-METHODS, BACKGROUNDS = ("optimal", "box"), ("constant", "none")
+METHODS, BACKGROUNDS, PROFILES = ("optimal", "box"), ("constant", "none"), ("reference", "data")
 
 
 class Typical(eqx.Module):
-    """Median variance of a sample of the exposure, in the squared units of the data: what all integrations weigh by."""
+    """What all integrations of an exposure are extracted with, from a sample of them.
+
+    `variance` is the median, in the squared units of the data. `profile` is the share of a column's light of an order
+    in each pixel, as the median image has it; None where the reference is taken.
+    """
 
     variance: Float[Array, "y x"]
+    profile: Float[Array, "order y x"] | None = None
 
 
 class Extract1dRefs(eqx.Module):
-    """What extract_1d takes from the library; `typical` is learned."""
+    """What extract_1d takes from the library; `typical` is learned. SPECPROFILE also says which orders there are."""
 
     pastasoss: Pastasoss
     specprofile: Specprofile
@@ -39,7 +45,8 @@ class Extract1dParams(eqx.Module):
     `method`: "optimal" solves for them, each pixel weighted by the inverse of its typical variance; "box" sums
     `soss_width` pixels around the trace, less what the solution says of the other orders and the background there
     (`decontaminate`, else the plain sum), bad pixels filled from the solution (else left out). `background`: "constant"
-    solves for a level of each column and integration beside the orders; "none". Elements of which less than
+    solves for a level of each column and integration beside the orders; "none". `profile`: where the shapes of the
+    orders come from, "reference" (SPECPROFILE) or "data" (the median image of a sample). Elements of which less than
     `minimum_fraction` of the weight, or of the box, lies on usable pixels are not used.
     """
 
@@ -47,17 +54,35 @@ class Extract1dParams(eqx.Module):
     minimum_fraction: float = 0.5
     method: str = eqx.field(static=True, default="optimal")
     background: str = eqx.field(static=True, default="constant")
+    profile: str = eqx.field(static=True, default="reference")
     decontaminate: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
-        for name, known in (("method", METHODS), ("background", BACKGROUNDS)):
+        for name, known in (("method", METHODS), ("background", BACKGROUNDS), ("profile", PROFILES)):
             if getattr(self, name) not in known:
                 raise InputError(f"extract_1d.{name}={getattr(self, name)}: give one of {', '.join(known)}")
 
 
 def learn_typical(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -> Typical:
-    """Median variance of the sample's pixels in the light."""
-    return Typical(typical_variance(sample, in_the_light(sample)))
+    """Median variance of the sample's pixels in the light, and profiles of its median image if they are asked for."""
+    good = in_the_light(sample)
+    typical = typical_variance(sample, good)
+    return Typical(typical, _measured(sample, good, typical, refs) if params.profile == "data" else None)
+
+
+def _measured(
+    sample: Rates, good: Bool[Array, "n y x"], variance: Float[Array, "y x"], refs: Extract1dRefs
+) -> Float[Array, "order y x"]:
+    """Profiles of the orders, from the median image of the sample."""
+    image = jax.lax.stop_gradient(order.median(sample.data, good))
+    weight = jnp.where(jnp.isfinite(image), 1 / jax.lax.stop_gradient(variance), 0)
+    result = jax.ShapeDtypeStruct((len(refs.pastasoss.order), *image.shape), image.dtype)
+
+    def fit(*args: np.ndarray) -> tuple[np.ndarray]:
+        return (trace_profiles.fit(*(np.asarray(a, float) for a in args)).astype(result.dtype),)
+
+    traces = (jnp.asarray(refs.pastasoss.trace_px), jnp.asarray(refs.pastasoss.wavelength_um))
+    return host.call(fit, (result,), image, weight, *traces)[0]
 
 
 @step(
@@ -80,7 +105,8 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     good = in_the_light(state)
     seen = good.astype(dtype)
     lit = jnp.isfinite(jnp.asarray(refs.pastasoss.trace_px))
-    profiles = jnp.where(lit[:, None], jnp.asarray(refs.specprofile.profile, dtype), 0)
+    believed = refs.specprofile.profile if refs.typical.profile is None else refs.typical.profile
+    profiles = jnp.where(lit[:, None], jnp.asarray(believed, dtype), 0)
     count, height, width = profiles.shape
     known = (profiles.max(0) > 0).astype(dtype)  # where no profile is given, what light there is is not known either
     shapes = jnp.concatenate([profiles, known[None]]) if params.background == "constant" else profiles
