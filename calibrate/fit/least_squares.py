@@ -45,7 +45,7 @@ class _State(NamedTuple):
     done: Array
 
 
-def minimise(evaluate: Callable[[Array], Evaluation], x0: Float[Array, "free"]) -> Solution:
+def minimise(evaluate: Callable[[Array], Evaluation], x0: Float[Array, "free"], max_steps: int = MAX_STEPS) -> Solution:
     """Minimise the sum of squares: steps solve (J^T J + d S^2) dx = -J^T r (Marquardt 1963).
 
     The damping d falls tenfold with a step that improves, grows tenfold with one that does not. S holds the largest
@@ -77,7 +77,7 @@ def minimise(evaluate: Callable[[Array], Evaluation], x0: Float[Array, "free"]) 
         trial = x + damped_step(best, scale, damping)
         return _State(x, trial, best, cost, scale, damping, s.steps + 1, done)
 
-    end = jax.lax.while_loop(lambda s: ~s.done & (s.steps < MAX_STEPS), advance, start)
+    end = jax.lax.while_loop(lambda s: ~s.done & (s.steps < max_steps), advance, start)
     return Solution(end.x, end.cost, end.best.extra, end.done & jnp.isfinite(end.cost))
 
 

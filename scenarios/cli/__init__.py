@@ -7,6 +7,7 @@ import typer
 from uptheramp.calibrate.errors import InputError
 from uptheramp.scenarios.cli.calibrate import calibrate
 from uptheramp.scenarios.cli.dashboard import dashboard
+from uptheramp.scenarios.cli.fit import fit
 from uptheramp.scenarios.cli.huge_pages import restart_with_huge_pages
 from uptheramp.scenarios.cli.lightcurve import lightcurve
 from uptheramp.scenarios.cli.listing import listing
@@ -30,6 +31,7 @@ app.command("calibrate")(calibrate)
 app.command("lightcurve")(lightcurve)
 app.command("validate")(validate)
 app.command("sweep")(sweep)
+app.command("fit")(fit)
 app.command("results")(results)
 app.command("dashboard")(dashboard)
 app.command("list")(listing)

@@ -1,16 +1,17 @@
-"""`uptheramp list`: scenarios, sweeps, modes, step tables."""
+"""`uptheramp list`: scenarios, sweeps, fits, modes, step tables."""
 
 import typer
 
 
 def listing() -> None:
-    """Show the scenarios and sweeps of the catalogue, the modes of the four instruments, and the step tables."""
+    """Show the scenarios, sweeps and fits of the catalogue, the modes of the four instruments, and the step tables."""
     from rich.console import Console
     from rich.table import Table
 
     from uptheramp.calibrate.instruments.lookup import instruments
     from uptheramp.scenarios.scenario import catalogue, find
     from uptheramp.scenarios.sweep import file as sweep_file
+    from uptheramp.scenarios.systematics import fit_file
 
     console = Console()
     scenarios = Table("scenario", "what", "modes", title="Scenarios", title_justify="left")
@@ -23,6 +24,11 @@ def listing() -> None:
         sweep, _ = sweep_file.find(name)
         sweeps.add_row(name, sweep.summary, sweep.scenario, sweep.level, str(sweep.seeds))
     console.print(sweeps)
+    fits = Table("fit", "what", "family", "mode", title="Fits", title_justify="left")
+    for name in fit_file.catalogue():
+        asked, _ = fit_file.find(name)
+        fits.add_row(name, asked.summary, asked.family, asked.mode)
+    console.print(fits)
     modes = Table(
         "instrument", "mode", "EXP_TYPE", "detector", "subarrays", "patterns", title="Modes", title_justify="left"
     )

@@ -53,12 +53,21 @@ class Constants(eqx.Module):
 
 def build(observation: Observation) -> Constants:
     """Everything that stays the same through the exposure, made in numpy."""
-    o, shape = observation, observation.shape
-    sensor = maps.draw(o.detector, shape, o.readout, o.interleaved, o.detector_seed)
+    o = observation
+    sky = background.image(o.mode, o.shape, o.background_scale)
+    return lit(o, sources.of_target(o), sources.of_field(o), sky)
+
+
+def lit(
+    observation: Observation, spectra: tuple[Any, ...], field: tuple[Any, ...], background: Float[np.ndarray, "y x"]
+) -> Constants:
+    """Return the constants of an observation's sensor under the light that is given."""
+    o = observation
+    sensor = maps.draw(o.detector, o.shape, o.readout, o.interleaved, o.detector_seed)
     return Constants(
-        spectra=sources.of_target(o),
-        field=sources.of_field(o),
-        background=background.image(o.mode, shape, o.background_scale),
+        spectra=spectra,
+        field=field,
+        background=background,
         maps=sensor,
         params=Params(
             frame_time_s=np.float64(o.subarray.frame_time_s),

@@ -1,0 +1,105 @@
+"""A fit of detector systematics as strict TOML: which ramps, which parameters, what is known before.
+
+name = "linearity of NRS1"
+family = "linearity"
+mode = "nirspec_prism"            # its detector, window and clock
+
+[[ramps]]                         # simulated under an even lamp; fill = 0 is dark
+fill = 0.9                        # of the full well at the last group
+ngroups = 12
+nints = 30
+
+[[ramps]]                         # or taken from files, the segments of one exposure
+files = ["flat-seg001_uncal.fits"]
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from uptheramp.calibrate.tables import structure
+from uptheramp.scenarios import layers
+
+WHAT = "fit"
+
+
+@dataclass(frozen=True)
+class RampsBlock:
+    """One exposure: simulated, or read."""
+
+    files: tuple[str, ...] = ()
+    fill: float = 0.0
+    ngroups: int = 0
+    nints: int = 0
+    dark: bool = False  # whether these files were taken without light
+
+    def __post_init__(self):
+        if self.dark and not self.files:
+            raise ValueError("dark tells what files are; a simulation is dark if its fill is 0")
+        if self.files and (self.ngroups or self.nints or self.fill):
+            raise ValueError("give either files, or fill, ngroups and nints of a simulation")
+        if not self.files and (self.ngroups < 3 or self.nints < 2):
+            raise ValueError("at least 3 groups and 2 integrations are needed")
+        if not 0 <= self.fill <= 1:
+            raise ValueError(f"fill is {self.fill}; it is a part of the well, 0 to 1")
+
+
+@dataclass(frozen=True)
+class LinearityBlock:
+    """S = Q (1 - sum_n a_n (Q / W)^n), n from 1 to `terms`, by pixel; each a_n known before to `prior_sd`."""
+
+    terms: int = 4
+    prior_mean: float = 0.0
+    prior_sd: float = 2.0
+
+    def __post_init__(self):
+        if not 1 <= self.terms <= 6:
+            raise ValueError(f"terms is {self.terms}; 1 to 6")
+        if self.prior_sd <= 0:
+            raise ValueError("prior_sd must be positive")
+
+
+@dataclass(frozen=True)
+class FitFile:
+    """The whole question. `model` names the effects whose covariance the likelihood knows.
+
+    `first_group` (from 0) is the first one used: earlier ones hold what the model does not know.
+    """
+
+    name: str
+    family: Literal["linearity"]
+    mode: str
+    ramps: tuple[RampsBlock, ...]
+    summary: str = ""
+    subarray: str = ""
+    seed: int = 1
+    detector_seed: int = 1366
+    effects_on: tuple[str, ...] = ()  # of the simulated ramps
+    effects_off: tuple[str, ...] = ()
+    model: tuple[str, ...] = ("poisson", "nonlinearity", "read_noise", "one_over_f", "adc")
+    first_group: int = 0
+    linearity: LinearityBlock = LinearityBlock()
+
+    def __post_init__(self):
+        if not self.ramps:
+            raise ValueError("no [[ramps]] block; at least one is needed")
+
+
+def catalogue() -> dict[str, Path]:
+    """Fits that come with the package, by name."""
+    folder = files("uptheramp.scenarios") / "systematics" / "catalog"
+    return {Path(str(p)).stem: Path(str(p)) for p in sorted(folder.iterdir(), key=str) if p.name.endswith(".toml")}
+
+
+def find(name: str) -> tuple[FitFile, Path]:
+    """A fit by catalogue name or TOML path, and the folder from which it names files.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or if the file has unknown keys, wrong types or senseless values.
+    """
+    known = catalogue()
+    path = layers.located(name, known, WHAT)
+    return structure(layers.read(path, known, WHAT), FitFile, str(path)), path.parent
