@@ -5,6 +5,8 @@ Edges across the dispersion are continuous coordinates in which pixel j covers j
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,9 +17,8 @@ from jaxtyping import Array, Bool, Float
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.calibrate.io.meta import ExposureMeta
-
-# the slit by which an official file calls its aperture, where that is not the exposure type
-SLITS = {"NRS_BRIGHTOBJ": "S1600A1"}
+from uptheramp.calibrate.references.optics import slit, source
+from uptheramp.calibrate.references.slits import SLITS
 
 
 class Extract1d(eqx.Module):
@@ -25,7 +26,8 @@ class Extract1d(eqx.Module):
 
     `background[w, 0]` and `[w, 1]` are the lower and upper edge of window w; `background_order` is the degree (0 or 1)
     of the polynomial drawn through all windows of a dispersion element. `first` and `last` (included) are the
-    dispersion pixels between which there is an aperture.
+    dispersion pixels between which there is an aperture. `at_source`: the file asks that the aperture be moved to where
+    the source is expected, which is done where the optics say it (`from_parts`).
     """
 
     lower: Float[np.ndarray | Array, "coefficient"]
@@ -35,6 +37,7 @@ class Extract1d(eqx.Module):
     background_order: int = eqx.field(static=True, default=0)
     first: int = eqx.field(static=True, default=0)
     last: int | None = eqx.field(static=True, default=None)
+    at_source: bool = eqx.field(static=True, default=False)
     ending: ClassVar[str] = "json"
 
     @classmethod
@@ -67,7 +70,46 @@ class Extract1d(eqx.Module):
         first, last = aperture.get(f"{letter}start") or 0, aperture.get(f"{letter}stop")
         last = None if last is None else int(np.floor(last))
         edges = np.asarray(lower, float), np.asarray(upper, float)
-        return cls(*edges, background, axis, order, int(np.ceil(first)), last)
+        at_source = aperture.get("use_source_posn")
+        at_source = meta.exp_type in slit.EXP_TYPES if at_source is None else bool(at_source)
+        return cls(*edges, background, axis, order, int(np.ceil(first)), last, at_source)
+
+    @classmethod
+    def parts(cls, meta: ExposureMeta) -> tuple[str, ...]:
+        """REFTYPEs: behind a slit its own and the optics, which say where the official cut-out lies and the source."""
+        return ("extract1d", *slit.REFTYPES) if meta.exp_type in slit.EXP_TYPES else ()
+
+    @classmethod
+    def from_parts(cls, paths: Mapping[str, Path], meta: ExposureMeta) -> "Extract1d":
+        """Place the aperture as jwst 3.0.0 extract_1d: its pixels are those of the cut-out of extract_2d."""
+        cut = slit.box(paths, meta)
+        (left, right), (bottom, top) = cut.columns, cut.rows
+        inside = cls.from_file(paths["extract1d"], replace(meta, x_size=right - left, y_size=top - bottom))
+        aperture = inside.moved(left, bottom)
+        if not inside.at_source:
+            return aperture
+        column, wavelength = cut.middle()
+        row = cut.row(wavelength, source.place(paths, meta))
+        if not bottom - 0.5 <= row <= top - 0.5:  # parity: also where the row is not known
+            return aperture
+        return aperture.moved(0, row - aperture.middle_px(right)[round(column - left) + left])
+
+    def moved(self, along: int, across: float) -> "Extract1d":
+        """The same aperture so many pixels further on along and across the dispersion."""
+
+        def shifted(edge: np.ndarray) -> np.ndarray:
+            coefficients = np.polynomial.Polynomial(edge)(np.polynomial.Polynomial([-along, 1.0])).coef
+            return np.pad(coefficients, (0, len(edge) - len(coefficients))) + across * (np.arange(len(edge)) == 0)
+
+        background = np.array([[shifted(edge) for edge in pair] for pair in self.background])
+        return replace(
+            self,
+            lower=shifted(self.lower),
+            upper=shifted(self.upper),
+            background=background.reshape(self.background.shape),
+            first=self.first + along,
+            last=None if self.last is None else self.last + along,
+        )
 
     def to_file(self, path: Path, meta: ExposureMeta) -> None:
         """Write the official JSON format."""

@@ -102,8 +102,8 @@ def wanted(classes: Mapping[str, type], meta: ExposureMeta) -> tuple[str, ...]:
 def parts(cls: type, meta: ExposureMeta) -> tuple[str, ...]:
     """REFTYPEs of the files from which a class makes its reference for an exposure, if it does (`from_parts`).
 
-    A class that names its own type among them needs all of them; another reads a file of its own type where there is
-    one.
+    A class that names its own type among them is made of all where all are there; another only where there is no file
+    of its own type.
     """
     return cls.parts(meta) if hasattr(cls, "parts") else ()
 
@@ -111,12 +111,10 @@ def parts(cls: type, meta: ExposureMeta) -> tuple[str, ...]:
 def lacking(reftype: str, cls: type, meta: ExposureMeta, paths: Mapping[str, Path]) -> str:
     """Which of the files for a reference are not there, in words; "" if it can be had."""
     of = parts(cls, meta)
-    if reftype in paths and reftype not in of:
+    absent = [part for part in of if part not in paths]
+    if reftype in paths or (of and not absent):
         return ""
-    absent = " and ".join(part for part in of if part not in paths)
-    if not of:
-        return reftype
-    return f"{reftype} or {absent}" if absent and reftype not in of else absent
+    return f"{reftype} or {' and '.join(absent)}" if absent and reftype not in of else reftype
 
 
 def load(paths: Mapping[str, Path], meta: ExposureMeta, classes: Mapping[str, type]) -> dict[str, Any]:

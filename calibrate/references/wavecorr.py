@@ -12,8 +12,6 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references.optics import slit, source, trees
 
-EXP_TYPES = ("NRS_BRIGHTOBJ", "NRS_FIXEDSLIT")
-
 
 class Wavecorr(eqx.Module):
     """Correction to add (micron) at each wavelength (micron, rising); the ends go on in straight lines."""
@@ -24,8 +22,7 @@ class Wavecorr(eqx.Module):
     @classmethod
     def parts(cls, meta: ExposureMeta) -> tuple[str, ...]:
         """REFTYPEs: its own, where the source stands in the slit, and the dispersion."""
-        needed = ("wavecorr", *source.REFTYPES, *slit.REFTYPES)
-        return tuple(dict.fromkeys(needed)) if meta.exp_type in EXP_TYPES else ()
+        return ("wavecorr", *slit.REFTYPES) if meta.exp_type in slit.EXP_TYPES else ()
 
     @classmethod
     def from_parts(cls, paths: Mapping[str, Path], meta: ExposureMeta) -> "Wavecorr":

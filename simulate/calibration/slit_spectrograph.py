@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from uptheramp.calibrate.references.carried import Carried
-from uptheramp.calibrate.references.extract1d import SLITS
+from uptheramp.calibrate.references.slits import SLITS
 from uptheramp.simulate.calibration.imager import planar
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.optics import trace

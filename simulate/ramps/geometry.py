@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from uptheramp.calibrate.io.geometry import Geometry
-from uptheramp.calibrate.references.extract1d import SLITS
+from uptheramp.calibrate.references.slits import SLITS
 
 TARGET_DEG = (180.0, 0.0)  # anywhere away from the seams of the coordinates
 PRISM_K = 37.0  # of the grating wheel, where the prism's glass is tabulated

@@ -274,37 +274,43 @@ def exposure(meta: ExposureMeta):
     return model
 
 
+def _with_wcs(meta: ExposureMeta, paths: dict[str, Path]):
+    from jwst.assign_wcs.assign_wcs import load_wcs
+
+    unused = dict.fromkeys(("filteroffset", "specwcs", "regions"))
+    return load_wcs(exposure(meta), unused | {k: str(p) for k, p in paths.items()}, [-HALF, HALF])
+
+
+def slit_model(meta: ExposureMeta, paths: dict[str, Path], *, corrected: bool = False):
+    """The official data model of the target's slit after extract_2d and srctype, and wavecorr if `corrected`."""
+    from jwst.extract_2d.nirspec import nrs_extract2d
+    from jwst.srctype.srctype import set_source_type
+    from jwst.wavecorr.wavecorr import do_correction
+
+    model = _with_wcs(meta, paths)
+    model.meta.cal_step.assign_wcs = "COMPLETE"
+    model.meta.wcsinfo.dispersion_direction = 1
+    model = set_source_type(nrs_extract2d(model))
+    if corrected:
+        model = do_correction(model, str(paths["wavecorr"]))
+    slits = getattr(model, "slits", [model])
+    return next(s for s in slits if s.name == meta.geometry.slit)
+
+
 def official(meta: ExposureMeta, paths: dict[str, Path], *, corrected: bool = False):
     """Wavelengths (um) of jwst's assign_wcs in every pixel of the window, and the corner (0-based) of its cut-out.
 
     NaN where extract_2d cuts off; `corrected` by wavecorr where there is such a reference.
     """
-    from jwst.assign_wcs.assign_wcs import load_wcs
-
-    unused = dict.fromkeys(("filteroffset", "specwcs", "regions"))
-    model = load_wcs(exposure(meta), unused | {k: str(p) for k, p in paths.items()}, [-HALF, HALF])
     if "msa" in paths:
-        return _cut_out(model, meta, paths["wavecorr"] if corrected else None)
+        model = slit_model(meta, paths, corrected=corrected)
+        (x, y), cut = (model.xstart - 1, model.ystart - 1), np.asarray(model.wavelength, float)
+        image = np.full(meta.shape, np.nan)
+        image[y:, x:][: cut.shape[0], : cut.shape[1]] = cut
+        return image, (x, y)
     y, x = np.mgrid[: meta.y_size, : meta.x_size]
     order = (np.ones(x.shape),) if meta.exp_type == "NRC_TSGRISM" else ()
-    return np.asarray(model.meta.wcs(x, y, *order)[2]), (0, 0)
-
-
-def _cut_out(model, meta: ExposureMeta, wavecorr: Path | None):
-    from jwst.extract_2d.nirspec import nrs_extract2d
-    from jwst.srctype.srctype import set_source_type
-    from jwst.wavecorr.wavecorr import do_correction
-
-    model.meta.cal_step.assign_wcs = "COMPLETE"
-    model = set_source_type(nrs_extract2d(model))
-    if wavecorr is not None:
-        model = do_correction(model, str(wavecorr))
-    slits = getattr(model, "slits", [model])
-    chosen = next(s for s in slits if s.name == meta.geometry.slit)
-    corner, cut = (chosen.xstart - 1, chosen.ystart - 1), np.asarray(chosen.wavelength, float)
-    image = np.full(meta.shape, np.nan)
-    image[corner[1] :, corner[0] :][: cut.shape[0], : cut.shape[1]] = cut
-    return image, corner
+    return np.asarray(_with_wcs(meta, paths).meta.wcs(x, y, *order)[2]), (0, 0)
 
 
 def some(wavelength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,8 +17,7 @@ class Model(NamedTuple):
 
 
 MODELS = {
-    "NRS_BRIGHTOBJ": Model(slit.REFTYPES, slit.light),
-    "NRS_FIXEDSLIT": Model(slit.REFTYPES, slit.light),
+    **dict.fromkeys(slit.EXP_TYPES, Model(slit.REFTYPES, slit.light)),
     "NRC_TSGRISM": Model(grism.REFTYPES, grism.light),
     "MIR_LRS-SLITLESS": Model(rows.REFTYPES, rows.slitless),
     "MIR_LRS-FIXEDSLIT": Model(rows.REFTYPES, rows.slit),

@@ -16,7 +16,6 @@ import numpy as np
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
-from uptheramp.calibrate.references.extract1d import SLITS
 from uptheramp.calibrate.references.optics import dispersers, trees
 from uptheramp.calibrate.references.optics.directions import (
     Cosines,
@@ -28,12 +27,14 @@ from uptheramp.calibrate.references.optics.directions import (
 )
 from uptheramp.calibrate.references.optics.dispersers import Disperser
 from uptheramp.calibrate.references.optics.light import Light, barycentric
+from uptheramp.calibrate.references.slits import NUMBERS, SLITS
 
-REFTYPES = ("camera", "collimator", "disperser", "fpa", "msa", "wavelengthrange")
-NUMBERS = {"S200A1": 0, "S200A2": 1, "S400A1": 2, "S1600A1": 3, "S200B1": 4}  # rows of the MSA table of fixed slits
+# OTE and FORE lead on to the sky; where the source stands in the slit is found through them
+REFTYPES = ("camera", "collimator", "disperser", "fore", "fpa", "msa", "ote", "wavelengthrange")
 LAST_PX = 2047
 HALF_HEIGHT = 0.55  # of the slit, that is followed: 0.5 and a margin
 PLACES = 1000  # along the slit, between which the official model interpolates
+EXP_TYPES = ("NRS_BRIGHTOBJ", "NRS_FIXEDSLIT")
 UPSIDE_DOWN = ("NRS2",)  # chips
 MARGINS_PX = (10, 2)  # along and across the dispersion, that the official cut-out leaves around the light
 STEP_M = 1e-10  # in which it looks for the ends of the light
@@ -85,15 +86,15 @@ class Bench:
         along = np.interp(-behind[1], *self._along, left=np.nan, right=np.nan)
         return self.disperser.wavelength_m(self._before(along), behind[0])
 
-    def pixel(self, along: float, wavelength_m: Plane) -> tuple[Plane, Plane]:
-        """The pixel of the window onto which light of the slit's middle falls."""
-        before = self._before(np.full(wavelength_m.shape, along))
+    def pixel(self, wavelength_m: Plane, along: float, across: float = 0.0) -> tuple[Plane, Plane]:
+        """The pixel of the window onto which light from a place in the slit falls."""
+        before = self._before(np.full(wavelength_m.shape, along), across)
         behind = from_disperser(self.disperser.behind(before, wavelength_m), self.angles_deg)
         return self._window(*self.detector.inverse(*self.camera.inverse(*slopes(*behind))))
 
-    def _before(self, along: Plane) -> Cosines:
+    def _before(self, along: Plane, across: float = 0.0) -> Cosines:
         """Direction of the light from the slit, as it meets the disperser."""
-        plane = self.slit.plane(np.zeros_like(along), along)
+        plane = self.slit.plane(np.full_like(along, across), along)
         return to_disperser(of_slopes(*self.collimator.inverse(*plane)), self.angles_deg)
 
     def _chip(self, x: Plane, y: Plane) -> tuple[Plane, Plane]:
@@ -119,6 +120,18 @@ class Box:
         x, y = np.meshgrid(np.arange(*self.columns), np.arange(*self.rows))
         return x, y
 
+    def middle(self) -> tuple[float, float]:
+        """The middle column, and the mean wavelength (um) in it."""
+        column = (self.columns[0] + self.columns[1] - 1) / 2
+        rows = np.arange(*self.rows)
+        return column, float(np.nanmean(self.wavelength_um(np.full(len(rows), column), rows)))
+
+    def row(self, wavelength_um: float, place: tuple[float, float]) -> float:
+        """The row in which light from a place in the slit (across, along) falls."""
+        across, along = place
+        wavelength = np.array([wavelength_um]) * 1e-6 / self.seen
+        return float(self.bench.pixel(wavelength, along, across)[1][0])
+
     def wavelength_um(self, x: Plane, y: Plane) -> Plane:
         """Wavelengths as they are reported."""
         return self.bench.wavelength_m(np.asarray(x, float), np.asarray(y, float)) * self.seen * 1e6
@@ -135,7 +148,7 @@ def box(paths: Mapping[str, Path], meta: ExposureMeta) -> Box:
     order, (shortest, longest) = _range(paths["wavelengthrange"], meta)
     bench, seen = _bench(paths, meta, order), barycentric(meta)
     wavelength = np.linspace(shortest, longest, int((longest - shortest) / STEP_M)) / seen
-    ends = [bench.pixel(place, wavelength) for place in (-HALF_HEIGHT, HALF_HEIGHT)]
+    ends = [bench.pixel(wavelength, place) for place in (-HALF_HEIGHT, HALF_HEIGHT)]
     columns, rows = (_padded(np.hstack(p), m) for p, m in zip(zip(*ends, strict=True), MARGINS_PX, strict=True))
     if rows is None or columns is None:
         raise _misses(meta)

@@ -1,4 +1,4 @@
-"""Where in its slit a point source stands: from telescope coordinates through OTE and FORE to the plane of the slits."""
+"""Where in its slit a point source stands: telescope coordinates back through OTE and FORE to the slits' plane."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,6 @@ from uptheramp.calibrate.references.optics import trees
 from uptheramp.calibrate.references.optics.light import needed
 from uptheramp.calibrate.references.optics.slit import the_slit
 
-REFTYPES = ("fore", "msa", "ote")
 ANY_UM = 2.0  # at which the official extract_2d looks: the slits are in focus at every wavelength
 
 

@@ -76,7 +76,7 @@ def test_slit_without_a_correction_stays(tmp_path):
 def test_correction_needs_the_optics(tmp_path):
     case = optics.CASES["slit_grating"]
     paths = case.write(tmp_path, case.meta)
-    with pytest.raises(InputError, match=r"wavecorr\.asdf: wavecorr needs fore, msa, ote, .*wavecorr\.skip=true"):
+    with pytest.raises(InputError, match=r"wavecorr\.asdf: wavecorr needs camera, collimator, .*wavecorr\.skip=true"):
         library.load({"wavecorr": paths["wavecorr"]}, case.meta, {"wavecorr": Wavecorr})
 
 
