@@ -1,5 +1,7 @@
 """What every step of every table promises, whatever it does."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,11 @@ from uptheramp.calibrate.gradient import value_and_grad
 from uptheramp.calibrate.pipeline import compiled, params_of, run
 from uptheramp.calibrate.references.saturation import Saturation
 from uptheramp.calibrate.settings import recipe
+from uptheramp.calibrate.stage1.dq_init import dq_init
+from uptheramp.calibrate.stage1.jump import JumpParams, jump
+from uptheramp.calibrate.stage1.ramp_fit import ramp_fit
+from uptheramp.calibrate.stage1.saturation import saturation
+from uptheramp.calibrate.stage1.superbias import superbias
 from uptheramp.calibrate.stage1.table import DEFAULTS, TABLES
 from uptheramp.calibrate.state import Rates, take
 from uptheramp.calibrate.stream import learned, learned_in_parts
@@ -24,6 +31,15 @@ STEPS = {
     else recipe(table, family, "", OURS, stages=(1,)).stage1
     for table, family in FAMILIES
 }
+# host code looks for large events, small enough here for the hits of the exposure to be some
+EVENTS = {"expand_large_events": True, "find_showers": True, "edge_size": 4, "extend_min_area": 4, "min_jump_area": 2}
+LARGE_EVENTS = ("large_events", "near_ir")
+STEPS[LARGE_EVENTS] = (dq_init, saturation, superbias, jump, ramp_fit)
+PARAMS = {
+    **DEFAULTS,
+    "large_events": {**DEFAULTS["jwst_3_0"], "jump": JumpParams(**EVENTS, max_shower_amplitude=1e4)},
+}
+CASES = [*FAMILIES, LARGE_EVENTS]
 CORRECTION = {"near_ir": "amplifiers", "mid_ir": "none"}
 # steps that change nothing when their reference says that there is nothing to change
 CORRECTIONS = ("group_scale", "emicorr", "ipc", "reset", "linearity", "rscd", "dark_current", "superbias", "gain_scale")
@@ -46,15 +62,16 @@ def is_new(step, table, family):
 NEW = {
     ("jwst_3_0", "mid_ir"): ("emicorr", "firstframe", "lastframe", "reset", "rscd"),
     ("recommended", "near_ir"): ("refpix", "jump", "one_over_f", "ramp_fit"),
+    LARGE_EVENTS: ("jump",),
 }
 
 
-@pytest.fixture(scope="module", params=FAMILIES, ids="-".join)
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
 def stage(request, exposure):
     """Every step of a tuple, compiled alone: (step, state before, a copy of its leaves taken before, state after)."""
     table, family = request.param
     case = exposure(nints=2, correction=CORRECTION[family])
-    steps, params = STEPS[table, family], DEFAULTS[table]
+    steps, params = STEPS[table, family], PARAMS[table]
     library = learned(steps, case.ramps, case.library, params)
     rows, state = [], case.ramps
     for step in steps:
@@ -152,10 +169,21 @@ def test_learning_in_parts_equals_learning_at_once(exposure, family):
             np.testing.assert_allclose(b, a, rtol=2e-5, atol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize(("table", "family"), FAMILIES)
+def test_large_events_are_found_here(stage):
+    for step, before, _, after in stage[0]:
+        if stage[2] is PARAMS["large_events"] and step.name == "jump":
+            plain, _ = alone(step, before, step.select(stage[1]), JumpParams())
+            snowballs, showers = (
+                alone(step, before, step.select(stage[1]), replace(stage[2]["jump"], **{name: False}))[0].groupdq
+                for name in ("find_showers", "expand_large_events")
+            )
+            assert all((x != plain.groupdq).any() for x in (snowballs, showers)) and (after.groupdq != showers).any()
+
+
+@pytest.mark.parametrize(("table", "family"), CASES)
 def test_gradients_are_finite_with_flagged_pixels(exposure, table, family):
     case = exposure(correction=CORRECTION[family])
-    steps, params = STEPS[table, family], DEFAULTS[table]
+    steps, params = STEPS[table, family], PARAMS[table]
     library = learned(steps, case.ramps, case.library, params)
     ramps = eqx.tree_at(lambda s: s.data, case.ramps, case.ramps.data.astype(np.float32))
 
