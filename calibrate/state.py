@@ -87,6 +87,9 @@ class Spectra(eqx.Module):
     `trace` is how the trace lies in each integration, where that was measured, relative to the learned profile: its
     displacement across the dispersion in the middle of the spectrum (px), what is added to it at the last element and
     taken from it at the first (px), and the relative change of its width; `trace_err` are standard errors.
+
+    Elements that share noise have the covariance `shared @ shared.T` off the diagonal, the same in all integrations;
+    on it are the variances, which hold it too.
     """
 
     flux: Float[Array, "integration wavelength"]
@@ -105,6 +108,7 @@ class Spectra(eqx.Module):
     pixel_sr: float | None = eqx.field(static=True, default=None)
     trace: Float[Array, "integration quantity"] | None = None
     trace_err: Float[Array, "integration quantity"] | None = None
+    shared: Float[Array, "wavelength factor"] | None = None
     per_integration: ClassVar = (
         "flux",
         "var_poisson",
@@ -137,6 +141,7 @@ class LightCurves(eqx.Module):
     """Flux against time by channel, float64; `time` is BJD_TDB - 2400000.5 d, the mean time of the groups used.
 
     `time_offset_s` is when each channel's pixels are read, relative to `time` (row by row). NaN flux is unused.
+    `covariance` is that of simultaneous points of the channels, as the errors of the pixels have it, where it is known.
     """
 
     time: Float[Array, "time"]
@@ -146,6 +151,7 @@ class LightCurves(eqx.Module):
     wavelength_um: Float[Array, "channel"]
     half_width_um: Float[Array, "channel"]
     time_offset_s: Float[Array, "channel"]
+    covariance: Float[Array, "channel channel"] | None = None
 
 
 class PlanetSpectrum(eqx.Module):

@@ -104,7 +104,8 @@ def _unit(name: str, spectra: Spectra) -> str | None:
 def write(path: Path, spectra: Spectra, meta: ExposureMeta, int_times: np.ndarray, steps: dict[str, str]) -> None:
     """Write a table for each order and what is ours alone.
 
-    Where orders share noise, the images ORDERPAIRS and ORDERCOV; where the trace was measured, the table TRACE.
+    Where orders share noise, the images ORDERPAIRS and ORDERCOV; where the trace was measured, the table TRACE;
+    where elements share noise in all integrations, the image SHARED (element, factor).
     """
     hdus = fits.HDUList([primary(meta, "TSOMultiSpecModel", Path(path).name, steps)])
     hdus.append(fits.BinTableHDU(int_times, name="INT_TIMES"))
@@ -115,6 +116,8 @@ def write(path: Path, spectra: Spectra, meta: ExposureMeta, int_times: np.ndarra
         hdus.append(fits.ImageHDU(np.asarray(spectra.covariance, np.float32), name="ORDERCOV"))
     if spectra.trace is not None:
         hdus.append(_trace_table(spectra))
+    if spectra.shared is not None:
+        hdus.append(fits.ImageHDU(np.asarray(spectra.shared, np.float32), name="SHARED"))
     hdus.append(asdf_extension(hdus[0]))
     with whole(path) as temporary:
         hdus.writeto(temporary, overwrite=True)
@@ -157,6 +160,7 @@ def read(path: Path, first: int) -> Spectra:
             pairs = hdus["ORDERPAIRS"].data.astype(np.int32)
             covariance = hdus["ORDERCOV"].data.astype(np.float64)
         trace = _trace(hdus)
+        shared = jnp.asarray(hdus["SHARED"].data.astype(np.float64)) if "SHARED" in hdus else None
         area = tables[0].header.get("PIXAR_SR")
     summed = 1 if unit == "MJy" else (1 if area is None else 1e6 * area) * columns["NPIXELS"]
     return Spectra(
@@ -174,6 +178,7 @@ def read(path: Path, first: int) -> Spectra:
         covariance=jnp.asarray(covariance),
         unit=unit,
         pixel_sr=area,
+        shared=shared,
         **trace,
     )
 

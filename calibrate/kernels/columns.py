@@ -34,7 +34,7 @@ def influence(
     weight: Float[Array, "y x"],
     seen: Float[Array, "n y x"],
     mix: Float[Array, "n shape map x"],
-    precision: Float[Array, "shape"],
+    precision: Float[Array, "shape x"],
 ) -> Float[Array, "n y x"]:
     """How much each pixel adds to the amount of the first shape: sum_y h d is that amount, by weighted least squares.
 
@@ -42,7 +42,7 @@ def influence(
     each amount beforehand, about 0. `seen` is 1 for the pixels that take part.
     """
     normal = jnp.einsum("nsmx,nmlx,ntlx->nstx", mix, gram(maps, seen * weight), mix)
-    normal = normal + jnp.diag(precision)[None, :, :, None]
+    normal = normal + jnp.eye(len(precision), dtype=normal.dtype)[:, :, None] * precision
     by_map = jnp.einsum("nsx,nsmx->nmx", inverse(normal)[:, 0], mix)
     return seen * jnp.einsum("nmx,myx->nyx", by_map, maps * weight)
 

@@ -11,15 +11,17 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import aperture
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.photom import Photom
+from uptheramp.calibrate.stage2 import line_noise
 from uptheramp.calibrate.stage2.background import covered, level, windows
 from uptheramp.calibrate.stage2.optimal import Model, influence, model_of, motion, seen
 from uptheramp.calibrate.stage2.rescale import in_jansky
-from uptheramp.calibrate.stage2.spatial_profile import PROFILES, Profile, measured
+from uptheramp.calibrate.stage2.spatial_profile import PROFILES, Profile, measured, turned
 from uptheramp.calibrate.stage2.usable import usable, variances, zeroed
 from uptheramp.calibrate.state import Rates, Spectra, single_order
 from uptheramp.calibrate.step import step
 
 METHODS, BACKGROUNDS, MISSING = ("box", "optimal"), ("none", "subtract", "removed", "fit"), ("rescale", "omit")
+LINES = ("none", "across", "along")
 
 
 class Extract1dRefs(eqx.Module):
@@ -41,6 +43,11 @@ class Extract1dParams(eqx.Module):
     "rescale" estimates it from the profile, "omit" loses it, as the official step does. Elements of which less than
     `minimum_fraction` of the light (of the weight, where optimal) was seen are not used. `trace`: measure how the trace
     lies in each integration.
+
+    `lines` says how the lines of the read-out lie to the dispersion, whose pixels share noise (1/f), as measured in the
+    windows: "across" it (NIRSpec, MIRI), then the level of each element that is solved for is expected to differ from
+    its typical value by so much; "along" it (NIRCam grisms), in stretches that `outputs` read at once, then "optimal"
+    solves for the level of every line beside all fluxes, and the covariance of the elements is told; "none".
     """
 
     minimum_fraction: float = 0.5
@@ -50,14 +57,27 @@ class Extract1dParams(eqx.Module):
     background: str = eqx.field(static=True, default="removed")
     missing: str = eqx.field(static=True, default="rescale")
     trace: bool = eqx.field(static=True, default=True)
+    lines: str = eqx.field(static=True, default="none")
+    outputs: int = eqx.field(static=True, default=1)
 
     def __check_init__(self):
-        choices = {"method": METHODS, "profile": PROFILES, "background": BACKGROUNDS, "missing": MISSING}
+        choices = {
+            "method": METHODS,
+            "profile": PROFILES,
+            "background": BACKGROUNDS,
+            "missing": MISSING,
+            "lines": LINES,
+        }
         for name, known in choices.items():
             if getattr(self, name) not in known:
-                raise InputError(f"extract_1d.{name}={getattr(self, name)}: give one of {', '.join(known)}")
+                raise InputError(f"extract_1d.{name}={getattr(self, name)}: give one of {', '.join(choices)}")
         if self.background == "fit" and self.method == "box":
             raise InputError("extract_1d.background=fit needs extract_1d.method=optimal; a box knows no level")
+        if self.lines == "across" and self.background != "fit":
+            raise InputError(
+                "extract_1d.lines=across needs extract_1d.background=fit, and bkg_subtract.skip=true: of levels that "
+                "were subtracted nothing is known beforehand"
+            )
 
     @property
     def moving(self) -> bool:
@@ -66,13 +86,42 @@ class Extract1dParams(eqx.Module):
 
 
 def learn_profile(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -> Profile:
-    """What all integrations share: the profile, less the background where it is still there, and the weights."""
-    aperture1d = refs.extract1d
-    axis = aperture.across_axis(aperture1d.dispersion_axis)
+    """What all integrations share: the profile, less the background where it is still there, weights, line noise."""
+    axis = aperture.across_axis(refs.extract1d.dispersion_axis)
+    inside, raw = _inside(refs, sample), sample
     if params.method == "optimal" and params.background in ("subtract", "fit"):
-        sample = replace(sample, data=sample.data - level(sample, windows(sample, aperture1d)))
-    inside = _inside(refs, sample)
-    return measured(sample, inside, axis, params.profile, params.smoothing_px, moving=params.moving)
+        sample = replace(sample, data=sample.data - level(sample, windows(sample, refs.extract1d)))
+    profile = measured(sample, inside, axis, params.profile, params.smoothing_px, moving=params.moving)
+    return profile if params.lines == "none" else with_lines(profile, raw, refs, params, axis)
+
+
+def with_lines(profile: Profile, sample: Rates, refs: Extract1dRefs, params: Extract1dParams, axis: int) -> Profile:
+    """Add what the windows show of the noise that pixels of a line share."""
+    if not len(refs.extract1d.background):
+        raise InputError(f"extract_1d.lines={params.lines} needs background windows, and the EXTRACT1D file has none")
+    assert profile.weight is not None  # it was measured
+    along, outputs = params.lines == "along", params.outputs
+    weight, beside = turned(profile.weight, axis), turned(covered(sample, refs.extract1d), axis)
+    if along and weight.shape[-1] % outputs:
+        raise InputError(f"extract_1d.outputs={outputs} does not divide {weight.shape[-1]} elements")
+    good = usable(sample)
+    image, good = turned(zeroed(sample.data, good), axis), turned(good, axis)
+    unit = line_noise.unit(jnp.where(weight > 0, 1 / jnp.where(weight > 0, weight, 1), jnp.nan), beside)
+    found = line_noise.variance(image, good, beside, unit, along=along, outputs=outputs)
+    if not along:
+        seen = jnp.where(good, beside, 0)
+        typical = aperture.ratio((seen * image).sum((0, 1)), seen.sum((0, 1)))
+        return replace(profile, level=typical, level_variance=found * unit**2)
+    inside = turned(_inside(refs, sample), axis)
+    covariance = found * jnp.eye(len(image[0]) * outputs)
+    sums = inside
+    if params.method == "optimal":
+        model = _model(sample, replace(refs, profile=profile), turned(inside, axis), axis, level=False)
+        covariance = line_noise.response(model.maps[0], model.weight, unit, found, outputs)
+        norm = (model.weight * model.maps[0] ** 2).sum(0)
+        sums = aperture.ratio(model.weight * model.maps[0], jnp.broadcast_to(norm, model.weight.shape))
+    shared = line_noise.shared(sums, unit, covariance, outputs)
+    return replace(profile, unit=unit, response=covariance.astype(unit.dtype), shared=shared)
 
 
 @step(
@@ -95,7 +144,8 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     whole = _inside(refs, state)
     good = usable(state)
     data = zeroed(state.data, good)
-    trace = error = None
+    trace = error = shared = None
+    known = refs.profile
     if params.method == "box":
         weight = jnp.where(good, whole, 0)
         fraction = _seen(whole, weight, refs.profile, params, axis)
@@ -106,8 +156,15 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         model = _model(state, refs, whole, axis, level=params.background == "fit")
         if params.moving:
             trace, error = motion(model, data, good, axis)
-        share = influence(model, good, trace if params.profile == "components" else None, axis)
+        assert known is not None  # it was learned
+        share = influence(model, good, trace if params.profile == "components" else None, known.level_variance, axis)
         fraction = seen(model, good, axis)
+        if known.level is not None:
+            data = jnp.where(good, data - turned(known.level[None, :], axis), 0)
+        if known.unit is not None and known.response is not None:
+            images = turned(data, axis), turned(good, axis), model.maps[0], model.weight
+            data = turned(line_noise.without_lines(*images, known.unit, known.response, params.outputs), axis)
+            data = jnp.where(good, data, 0)
     flux = jnp.sum(share * data, axis)
     sums = [jnp.sum(share**2 * zeroed(v, good), axis) for v in variances(state)]
     background = jnp.zeros_like(flux)
@@ -119,6 +176,11 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         ]
         if params.background == "subtract":
             background = jnp.sum(pull * data, axis)
+    if known is not None and known.level_variance is not None:
+        sums[1] = sums[1] + known.level_variance * jnp.sum(share, axis) ** 2
+    if known is not None and known.shared is not None:
+        shared = known.shared
+        sums[1] = sums[1] + jnp.sum(shared**2, 1)  # of read-out, as read noise is
 
     none = jnp.sum(jnp.abs(share), axis) <= 0
     lost = none | (jnp.squeeze(fraction, axis) < params.minimum_fraction)
@@ -142,6 +204,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         unit=state.unit,
         trace=trace,
         trace_err=error,
+        shared=shared,
         **single_order(len(flux), flux.shape[1], dtype),
     )
     return in_jansky(spectra, refs.photom), None

@@ -50,9 +50,16 @@ def motion(
 
 
 def influence(
-    model: Model, good: Bool[Array, "n y x"], trace: Float[Array, "n quantity"] | None, axis: int
+    model: Model,
+    good: Bool[Array, "n y x"],
+    trace: Float[Array, "n quantity"] | None,
+    level_variance: Float[Array, "element"] | None,
+    axis: int,
 ) -> Float[Array, "n y x"]:
-    """How much each pixel adds to the flux of its element; the profile moved as `trace` says, if it does."""
+    """How much each pixel adds to the flux of its element; the profile moved as `trace` says, if it does.
+
+    `level_variance` is what is known of the level beforehand; without it the level is free.
+    """
     seen = turned(good, axis).astype(model.weight.dtype)
     count, width = len(seen), model.weight.shape[-1]
     maps = len(model.maps)
@@ -62,8 +69,11 @@ def influence(
         mix = mix.at[:, 0, trace_motion.POSITION : trace_motion.WIDTH + 1].set(moved)
     if model.level:
         mix = mix.at[:, 1, maps - 1].set(1)
-    free = jnp.zeros(mix.shape[1], mix.dtype)
-    return turned(columns.influence(model.maps, model.weight, seen, mix, free), axis)
+    known = jnp.zeros(mix.shape[1:2] + mix.shape[3:], mix.dtype)
+    if model.level and level_variance is not None:
+        least = 1e-6 * ratio(jnp.ones_like(level_variance), model.weight.sum(0))
+        known = known.at[1].set(1 / jnp.maximum(level_variance, jnp.where(least > 0, least, 1)))
+    return turned(columns.influence(model.maps, model.weight, seen, mix, known), axis)
 
 
 def seen(model: Model, good: Bool[Array, "n y x"], axis: int) -> Float[Array, "n y x"]:

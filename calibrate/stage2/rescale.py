@@ -28,6 +28,7 @@ def scaled_by(spectra: Spectra, factor: Float[Array, "wavelength"]) -> Spectra:
         var_rnoise=times(s.var_rnoise, square),
         var_flat=times(s.var_flat, square),
         covariance=times(s.covariance, of_pairs),
+        shared=None if s.shared is None else s.shared * factor[:, None],
     )
 
 

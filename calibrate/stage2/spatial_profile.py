@@ -18,13 +18,20 @@ class Profile(eqx.Module):
     `data` is the light of each dispersion element by pixel, in units of its own for each element; 0 where no
     integration was usable and nothing tells. `weight` is one over the typical variance, 0 where no integration was
     usable. `position` and `width` are the derivatives of `data` to the position of the trace (px) and to its relative
-    width, where the motion of the trace is asked for.
+    width, where the motion of the trace is asked for. The rest is there where lines of the read-out share noise
+    (stage2/line_noise.py): `level` is the typical background of an element and `level_variance` that of a line across
+    the dispersion; `unit` and `response` tell those along it, `shared` what they give to the covariance of elements.
     """
 
     data: Float[Array, "y x"]
     weight: Float[Array, "y x"] | None = None
     position: Float[Array, "y x"] | None = None
     width: Float[Array, "y x"] | None = None
+    level: Float[Array, "element"] | None = None
+    level_variance: Float[Array, "element"] | None = None
+    unit: Float[Array, "element"] | None = None
+    response: Float[Array, "level level"] | None = None
+    shared: Float[Array, "element factor"] | None = None
 
 
 def median_image(sample: Rates) -> Float[Array, "y x"]:

@@ -48,8 +48,11 @@ _BOX_OFFICIAL = {
 }
 _DEFAULTS_OFFICIAL = dict.fromkeys(_ONE_ORDER, _EXTRACT_OFFICIAL) | {_SOSS: _BOX_OFFICIAL}
 
+# a line of a NIRCam grism lies along the dispersion and is read by four outputs
+_DEFAULTS_OURS = {"NRC_TSGRISM": {extract_1d.name: Extract1dParams(outputs=4)}}
+
 DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
-    "recommended": {},
+    "recommended": _DEFAULTS_OURS,
     "jwst_3_0": _DEFAULTS_OFFICIAL,
     "jwst_2021": _DEFAULTS_OFFICIAL,
 }

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.kernels.aperture import ratio
@@ -22,6 +22,9 @@ class Points(NamedTuple):
     good: Bool[Array, "time wavelength"]
     typical_flux: Float[Array, "wavelength"]  # median over time
     typical_variance: Float[Array, "wavelength"]
+    shared: Float[Array, "wavelength factor"]  # factors of what elements share, as in Spectra
+    pairs: Int[Array, "pair 2"]
+    typical_covariance: Float[Array, "pair"]
 
 
 def points(spectra: Spectra) -> Points:
@@ -31,7 +34,23 @@ def points(spectra: Spectra) -> Points:
     good = ((spectra.dq & flags.DO_NOT_USE) == 0) & jnp.isfinite(flux) & jnp.isfinite(variance)
     held = jax.lax.stop_gradient((jnp.where(good, flux, jnp.nan), jnp.where(good, variance, jnp.nan)))
     typical = [jnp.nan_to_num(jnp.nanmedian(x, axis=0)) for x in held]
-    return Points(jnp.where(good, flux, 0), jnp.where(good, variance, 0), good, *typical)
+    of_pairs = jnp.nan_to_num(jnp.nanmedian(jax.lax.stop_gradient(jnp.asarray(spectra.covariance, float)), axis=0))
+    shared = jnp.zeros((flux.shape[1], 0)) if spectra.shared is None else jnp.asarray(spectra.shared, float)
+    return Points(
+        jnp.where(good, flux, 0), jnp.where(good, variance, 0), good, *typical, shared, spectra.pairs, of_pairs
+    )
+
+
+def covariance(seen: Points, weights: Float[Array, "channel wavelength"]) -> Float[Array, "channel channel"]:
+    """Covariance of simultaneous points of the channels, with typical variances: sum_ij w_i w_j C_ij.
+
+    C is the variances on the diagonal; off it, what elements share and what two orders of a column do.
+    """
+    own = seen.typical_variance - jnp.sum(seen.shared**2, 1)
+    pulled = weights @ seen.shared
+    first, second = (weights[:, seen.pairs[:, k]] for k in (0, 1))
+    crossed = (first * seen.typical_covariance) @ second.T
+    return (weights * own) @ weights.T + pulled @ pulled.T + crossed + crossed.T
 
 
 def combine(
@@ -42,7 +61,7 @@ def combine(
     exposure_s: Float[Array, ""],
     time_offset_s: Float[Array, "wavelength"],
 ) -> LightCurves:
-    """Light curves `sum w f / s`, errors `sqrt(sum w^2 v) / s`.
+    """Light curves `sum w f / s`, errors `sqrt(w^T C w) / s`, C the variances and what elements share.
 
     s is the part of the channel's typical light, `sum w F`, whose points are usable at that time: 1 unless some are
     missing. Points with s < 0.5, and channels without light, are NaN.
@@ -52,7 +71,8 @@ def combine(
     share = ratio(light @ seen.good.T.astype(float), total)
     used = share >= LEAST_SEEN
     safe = jnp.where(used, share, 1)
-    variance = weights**2 @ seen.variance.T
+    beside = jnp.sum((weights @ seen.shared) ** 2 - weights**2 @ seen.shared**2, 1)  # what is off the diagonal
+    variance = weights**2 @ seen.variance.T + beside[:, None]
     positive = used & (variance > 0)
     flux = jnp.where(used, weights @ seen.flux.T / safe, jnp.nan)
     err = jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)) / safe, jnp.nan)
@@ -64,4 +84,5 @@ def combine(
         wavelength_um=jnp.mean(edges, 1),
         half_width_um=(edges[:, 1] - edges[:, 0]) / 2,
         time_offset_s=ratio(light @ jnp.asarray(time_offset_s, float), total[:, 0]),
+        covariance=covariance(seen, weights),
     )

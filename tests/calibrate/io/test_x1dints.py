@@ -36,6 +36,7 @@ def spectra():
         rng.normal(size=(N, 10)).astype(np.float32).astype(float),
         trace=rng.normal(size=(N, 3)),
         trace_err=rng.uniform(0.1, 1, (N, 3)),
+        shared=rng.normal(size=(length, 2)).astype(np.float32).astype(float),
     )
 
 
