@@ -30,8 +30,6 @@ from uptheramp.calibrate.io.exposure import Exposure, open_exposure
 from uptheramp.calibrate.pipeline import params_of
 from uptheramp.calibrate.reduce import reftypes, stage2
 from uptheramp.calibrate.references import library
-from uptheramp.calibrate.references.extract1d import Extract1d
-from uptheramp.calibrate.references.wavemap import Wavemap
 from uptheramp.calibrate.settings import Recipe, recipe
 from uptheramp.calibrate.state import Rates, Spectra
 from uptheramp.calibrate.stream import learned, split
@@ -66,12 +64,8 @@ class Case:
 
 
 BOX = {"extract_1d": {"soss_atoca": False}}
-SKIP_FLAT = {"flat_field": {"skip": True}}  # without flats of NIRSpec the official step makes every pixel NaN
-CASES = [
-    Case(m, "box", BOX) if m.startswith("soss") else Case(m, "", SKIP_FLAT) if m.startswith("nrs") else Case(m)
-    for m in MODES
-    if m != "nrc_tsimg"  # our tables have no Stage 2 for images yet
-]
+# our tables have no Stage 2 for images yet
+CASES = [Case(m, "box", BOX) if m.startswith("soss") else Case(m) for m in MODES if m != "nrc_tsimg"]
 
 
 class Inputs(NamedTuple):
@@ -170,42 +164,15 @@ def official_state(path: Path, like: Rates) -> Rates:
     return replace(like, **{k: jnp.asarray(v) for k, v in planes.items()}, wavelength_um=wavelength, unit=unit)
 
 
-def references(case: Case, inputs: Inputs, exposure: Exposure, steps: tuple, folder: Path) -> dict[str, Any]:
-    """The references of our steps: those that the official steps took, and two in whose place they take optical models.
-
-    WAVEMAP is the WAVELENGTH image of the official product; EXTRACT1D is moved from its cut-out to the whole window.
-    """
+def references(inputs: Inputs, exposure: Exposure, steps: tuple) -> dict[str, Any]:
+    """The references of our steps: the files that the official steps took."""
     classes = reftypes(steps)
     found: dict[str, Path] = {}
     for directory in inputs.references:
-        wanted = [name for name in classes if name not in found]
+        wanted = [name for name in library.wanted(classes, exposure.meta) if name not in found]
         if any(directory.glob("*")):
             found |= library.find(directory, exposure.meta, wanted)
-    refs = library.load(found, exposure.meta, classes)
-    product = inputs.official / f"{case.mode}_calints.fits"
-    if "wavemap" in classes:
-        like = exposure.rates(0, 1)
-        refs["wavemap"] = Wavemap(np.asarray(official_state(product, _blank(like, NINTS)).wavelength_um))
-    if isinstance(refs.get("extract1d"), Extract1d):
-        refs["extract1d"] = moved(refs["extract1d"], cut_of(product))
-    return refs
-
-
-def _blank(like: Rates, count: int) -> Rates:
-    shape = (count, *like.data.shape[-2:])
-    zero = jnp.zeros(shape, jnp.float32)
-    return Rates(zero, zero, zero, zero, jnp.zeros(shape, jnp.uint32), jnp.arange(count))
-
-
-def moved(aperture: Extract1d, cut: Cut) -> Extract1d:
-    """Move edges from a cut-out to the window (edges that vary along the dispersion only if the cut is across)."""
-    across, along = (cut.y, cut.x) if aperture.dispersion_axis == 1 else (cut.x, cut.y)
-    edges = [np.array(a, float) for a in (aperture.lower, aperture.upper, aperture.background)]
-    if along and any(np.any(a[..., 1:]) for a in edges):
-        raise SystemExit("an aperture that varies along a cut-out dispersion cannot be moved")
-    for edge in edges:
-        edge[..., 0] += across
-    return replace(aperture, lower=edges[0], upper=edges[1], background=edges[2])
+    return library.load(found, exposure.meta, classes)
 
 
 @eqx.filter_jit
@@ -267,7 +234,8 @@ def images_agree(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray
     error = np.sqrt(variance[1])
     usable = [((p["DQ"] & flags.DO_NOT_USE) == 0) & np.isfinite(p["SCI"]) for p in (ours, theirs)]
     same = usable[0] & usable[1]
-    values = agreement(ours["SCI"], theirs["SCI"], error, same, int((ours["DQ"] != theirs["DQ"]).sum()))
+    unlike = (ours["DQ"] ^ theirs["DQ"]) & ~np.uint32(flags.NON_SCIENCE)  # which assign_wcs sets here and not there
+    values = agreement(ours["SCI"], theirs["SCI"], error, same, int((unlike != 0).sum()))
     errors = agreement(np.sqrt(variance[0]), error, error, same, 0)
     return Agreement(
         min(values.within, errors.within), values.compared, max(values.largest, errors.largest), values.flags
@@ -439,7 +407,7 @@ def main() -> None:
         inputs = prepare(case, given.folder, given.peer)
         exposure = open_exposure([inputs.rateints])
         chosen = our_recipe(case, exposure)
-        refs = references(case, inputs, exposure, chosen.stage2, given.folder)
+        refs = references(inputs, exposure, chosen.stage2)
         result = end_to_end(case, inputs, exposure, chosen, refs)
         steps = {name: cell(a) for name, a in by_step(case, inputs, exposure, chosen, refs)}
         results[case.name] = {"row": row(result), "steps": steps, "layout": result["layout"]}

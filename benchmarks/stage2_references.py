@@ -10,6 +10,7 @@ import numpy as np
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.io.meta import ExposureMeta
+from uptheramp.calibrate.references import base
 
 DAY = 59700.0  # MJD from which the throughput fades
 
@@ -22,6 +23,9 @@ def enrich(mode: str, made: Path, out: Path, meta: ExposureMeta) -> None:
         reftype = path.name.split("_")[2]
         if reftype in WRITERS:
             WRITERS[reftype](path, out / path.name, rng)
+    if meta.instrument == "NIRSPEC":
+        for reftype in ("fflat", "sflat", "dflat"):
+            nirspec_flat(out / f"jwst_nirspec_{reftype}_{mode.replace('_', '-')}.fits", reftype, meta, rng)
 
 
 def flat(path: Path, out: Path, rng: np.random.Generator) -> None:
@@ -62,6 +66,32 @@ def photom(path: Path, out: Path, rng: np.random.Generator) -> None:
         model.save(out)
 
 
+def nirspec_flat(path: Path, reftype: str, meta: ExposureMeta, rng: np.random.Generator) -> None:
+    """A component of NIRSpec's flat: a wavy table and, but for the fore optics, uneven images of the whole detector."""
+    from stdatamodels.jwst import datamodels
+
+    knots = np.linspace(0.4, 5.8, 500).astype(np.float32)
+    kinds = [("slit_name", "S15"), ("nelem", "i4"), *((c, "f4", (500,)) for c in ("wavelength", "data", "error"))]
+    wave = 1 + 0.2 * np.sin(knots * rng.uniform(5, 20))
+    table = np.array([("ANY", 500, knots, wave, rng.uniform(1e-3, 3e-3, 500))], kinds)
+    planes = {"fflat": 0, "sflat": 1, "dflat": 2}[reftype]
+    content = {"flat_table": table}
+    if planes:
+        shape = (planes, *DETECTOR)
+        what = rng.random(shape)
+        data = rng.normal(1, 0.02, shape).astype(np.float32)
+        data[what < 5e-4] = np.nan
+        content |= {"data": data, "err": rng.uniform(1e-4, 2e-3, shape).astype(np.float32)}
+        content["dq"] = np.where(what > 0.999, flags.NO_FLAT_FIELD, 0).astype(np.uint32)
+        if planes == 1:
+            content = {name: value if name == "flat_table" else value[0] for name, value in content.items()}
+        else:
+            content["wavelength"] = np.array([(0.5,), (5.5,)], [("wavelength", "f4")])
+    with datamodels.NirspecFlatModel(**content) as model:
+        base.save(base.describe(model, meta, reftype.upper(), window=False), path)
+
+
+DETECTOR = (2048, 2048)
 NUMBERS = ("photmj", "photmjsr", "uncertainty", "nelem", "wavelength", "relresponse", "reluncertainty")
 FADES = {
     "linear": {"t0": DAY, "lossperyear": 0.03},

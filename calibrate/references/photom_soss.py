@@ -1,5 +1,6 @@
 """PHOTOM of SOSS: from the count rates of extracted spectra to flux densities, order by order."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import equinox as eqx
@@ -50,14 +51,26 @@ class PhotomSoss(eqx.Module):
             conversion = [rows[at]["photmj"] for at in found.values()]
         if any(not len(w) for w, _ in curves) or not np.all(np.isfinite(conversion)):
             raise InputError(f"{path}: an order without a usable conversion; use another photom file")
+        return cls.of_curves(tuple(numbers), conversion, curves, fade)
+
+    @classmethod
+    def of_curves(
+        cls,
+        order: tuple[int, ...],
+        conversion: Sequence[float],
+        curves: Sequence[tuple[np.ndarray, np.ndarray]],
+        fade: Sequence[float] | None = None,
+    ) -> "PhotomSoss":
+        """Wavelengths (micron, ascending) and responses of each order, side by side."""
         knots = max(len(w) for w, _ in curves)
+        padded = [np.pad(w, (0, knots - len(w)), mode="linear_ramp", end_values=w[-1] + 1) for w, _ in curves]
         return cls(
             np.asarray(conversion, np.float32),
-            np.stack([np.pad(w, (0, knots - len(w)), mode="linear_ramp", end_values=w[-1] + 1) for w, _ in curves]),
-            np.stack([np.pad(r, (0, knots - len(r)), mode="edge") for _, r in curves]),
-            np.array([w[-1] for w, _ in curves]),
-            np.asarray(fade, np.float32),
-            tuple(numbers),
+            np.stack(padded).astype(np.float32),
+            np.stack([np.pad(r, (0, knots - len(r)), mode="edge") for _, r in curves]).astype(np.float32),
+            np.array([w[-1] for w, _ in curves], np.float32),
+            np.ones(len(order), np.float32) if fade is None else np.asarray(fade, np.float32),
+            order,
         )
 
     def to_file(self, path: Path, meta: ExposureMeta) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, UInt32
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.references.flat import Flat
@@ -29,9 +30,20 @@ def flat_field(state: Rates, refs: FlatFieldRefs, params: None) -> tuple[Rates, 
     flat = refs.flat
     valued = (flat.data != 0) & jnp.isfinite(flat.data)
     known = ((flat.dq & flags.DO_NOT_USE) == 0) & valued
-    response = jnp.where(known, flat.data, 1).astype(state.data.dtype)
-    error = jnp.where(known, flat.err, 0).astype(state.data.dtype)
-    divided = scale(state, 1 / response)
-    var_flat = divided.var_flat + (zeroed(divided.data, jnp.isfinite(divided.data)) / response * error) ** 2
-    dq = state.dq | flat.dq | jnp.where(valued, 0, flags.NO_FLAT_FIELD | flags.DO_NOT_USE).astype(state.dq.dtype)
-    return replace(divided, var_flat=var_flat, dq=dq), None
+    dq = flat.dq | jnp.where(valued, 0, flags.NO_FLAT_FIELD | flags.DO_NOT_USE).astype(state.dq.dtype)
+    return divided(state, flat.data, flat.err, dq, known), None
+
+
+def divided(
+    state: Rates,
+    response: Float[Array, "y x"],
+    error: Float[Array, "y x"],
+    dq: UInt32[Array, "y x"],
+    known: Bool[Array, "y x"],
+) -> Rates:
+    """Divide by a response where it is known, add its error to the variances, and its flags to the state's."""
+    response = jnp.where(known, response, 1).astype(state.data.dtype)
+    error = jnp.where(known, error, 0).astype(state.data.dtype)
+    scaled = scale(state, 1 / response)
+    var_flat = scaled.var_flat + (zeroed(scaled.data, jnp.isfinite(scaled.data)) / response * error) ** 2
+    return replace(scaled, var_flat=var_flat, dq=state.dq | dq)

@@ -6,7 +6,7 @@ converted after it.
 
 from typing import Any
 
-from uptheramp.calibrate.stage2 import photom_soss, soss_extract, soss_sky
+from uptheramp.calibrate.stage2 import nirspec_flat, photom_soss, soss_extract, soss_sky
 from uptheramp.calibrate.stage2.assign_wcs import assign_wcs
 from uptheramp.calibrate.stage2.bkg_subtract import bkg_subtract
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, extract_1d
@@ -16,9 +16,7 @@ from uptheramp.calibrate.stage2.wavecorr import wavecorr
 from uptheramp.calibrate.step import Step
 
 _ONE_ORDER = ("NRS_BRIGHTOBJ", "NRC_TSGRISM", "MIR_LRS-SLITLESS")
-_SOSS = "NIS_SOSS"
-
-_SLIT = "NRS_BRIGHTOBJ"  # where the source stands in it moves the wavelengths
+_SOSS, _SLIT = "NIS_SOSS", "NRS_BRIGHTOBJ"
 
 _OURS = (assign_wcs, flat_field, bkg_subtract, photom, extract_1d)
 _OFFICIAL = (assign_wcs, flat_field, photom, extract_1d)
@@ -27,7 +25,9 @@ _OF_SOSS = (soss_sky.bkg_subtract, flat_field, soss_extract.extract_1d, photom_s
 
 
 def _behind_a_slit(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    return tuple(s for step in steps for s in ((step, wavecorr) if step is assign_wcs else (step,)))
+    """Where the source stands in the slit moves the wavelengths, on which the response of NIRSpec depends."""
+    instead = {assign_wcs: (assign_wcs, wavecorr), flat_field: (nirspec_flat.flat_field,)}
+    return tuple(s for step in steps for s in instead.get(step, (step,)))
 
 
 def _by_type(steps: tuple[Step, ...]) -> dict[str, tuple[Step, ...]]:

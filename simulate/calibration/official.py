@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from uptheramp.calibrate.references.carried import Carried
+from uptheramp.calibrate.references.nirspec_flat import NirspecFlat
 from uptheramp.calibrate.references.pastasoss import Pastasoss
 from uptheramp.simulate.calibration import dispersion, flats, imager, slit_spectrograph, soss_extraction
 from uptheramp.simulate.observation import Observation
 
 PLANE = {"distortion": imager.distortion, "filteroffset": imager.filteroffset}
 # REFTYPE -> maker, from the observation as the calibration believes it
-DEMANDED: dict[str, Mapping[str, Callable[[Observation], Carried | Pastasoss]]] = {
+DEMANDED: dict[str, Mapping[str, Callable[[Observation], Carried | NirspecFlat | Pastasoss]]] = {
     "NIS_SOSS": {
         "specwcs": dispersion.soss_specwcs,
         "pastasoss": soss_extraction.pastasoss,
@@ -37,6 +38,6 @@ DEMANDED: dict[str, Mapping[str, Callable[[Observation], Carried | Pastasoss]]] 
 }
 
 
-def make(observation: Observation) -> dict[str, Carried | Pastasoss]:
+def make(observation: Observation) -> dict[str, Carried | NirspecFlat | Pastasoss]:
     """Return the references by REFTYPE in lower case."""
     return {name: maker(observation) for name, maker in DEMANDED.get(observation.mode.exp_type, {}).items()}

@@ -4,9 +4,9 @@ import numpy as np
 
 from uptheramp.calibrate.instruments.core import Order
 from uptheramp.calibrate.references import photom as photom_format
-from uptheramp.calibrate.references.carried import Carried
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.photom import Photom
+from uptheramp.calibrate.references.photom_soss import PhotomSoss
 from uptheramp.calibrate.references.wavemap import Wavemap
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.optics import trace
@@ -55,7 +55,7 @@ def extract1d(observation: Observation) -> Extract1d:
     return Extract1d(shifted(-half), shifted(half), background, axis)
 
 
-def photom(observation: Observation, constants: Constants) -> Photom | Carried:
+def photom(observation: Observation, constants: Constants) -> Photom | PhotomSoss:
     """Return flux over count rate of the star itself.
 
     One row for spectra of one order; a table of all orders for SOSS, whose spectra the official pipeline calibrates
@@ -65,7 +65,7 @@ def photom(observation: Observation, constants: Constants) -> Photom | Carried:
     pairs = list(zip(o.mode.orders, constants.spectra, strict=True))
     table = photom_format.TABLES.get(o.mode.exp_type)
     if table is None:
-        return _all_orders(o, [(order, *_response(o, order, s, constants, in_box=True)) for order, s in pairs])
+        return _all_orders([(order, *_response(o, order, s, constants, in_box=True)) for order, s in pairs])
     lam, response = _response(o, *pairs[0], constants)
     unit = photom_format.UNITS[table.factor]
     if unit.endswith("/sr"):
@@ -110,14 +110,7 @@ def _response(
     return lam[by_wavelength], (star.flux_jy(o.star, lam) * 1e-6 / rate[bright])[by_wavelength]
 
 
-def _all_orders(o: Observation, responses: list[tuple[Order, np.ndarray, np.ndarray]]) -> Carried:
-    length = max(len(lam) for _, lam, _ in responses)
-    vectors = [(name, "f4", (length,)) for name in ("wavelength", "relresponse", "reluncertainty")]
-    columns = [("filter", "S12"), ("pupil", "S15"), ("order", "i2"), ("photmj", "f4"), ("uncertainty", "f4")]
-    table = np.zeros(len(responses), [*columns, ("nelem", "i2"), *vectors])
-    for row, (order, lam, response) in zip(table, responses, strict=True):
-        middle = np.median(response)
-        row["filter"], row["pupil"], row["order"] = o.mode.filter, o.mode.pupil, order.number
-        row["photmj"], row["nelem"] = middle, len(lam)
-        row["wavelength"][: len(lam)], row["relresponse"][: len(lam)] = lam, response / middle
-    return Carried("NisSossPhotomModel", {"phot_table": table}, ending="fits")
+def _all_orders(responses: list[tuple[Order, np.ndarray, np.ndarray]]) -> PhotomSoss:
+    middle = [float(np.median(response)) for _, _, response in responses]
+    curves = [(lam, response / m) for (_, lam, response), m in zip(responses, middle, strict=True)]
+    return PhotomSoss.of_curves(tuple(order.number for order, _, _ in responses), middle, curves)

@@ -124,7 +124,7 @@ def _optics(
     else:
         library["photom"] = imager.photom(known, constants.spectra[0], float(np.mean(constants.maps.gain)))
     if "fflat" in library:
-        library["dflat"] = flats.detector(observation, flat)
+        library["dflat"] = flats.detector(flat)
     if "pastasoss" in library:
         library["bkg"] = soss_extraction.background(observation, constants, rng)
         library["specprofile"] = soss_extraction.specprofile(known, observation, constants)

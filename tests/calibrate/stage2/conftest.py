@@ -7,6 +7,7 @@ import pytest
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.flat import Flat
+from uptheramp.calibrate.references.nirspec_flat import NirspecFlat
 from uptheramp.calibrate.references.photom import Photom
 from uptheramp.calibrate.references.wavemap import Wavemap
 from uptheramp.calibrate.state import Rates
@@ -36,6 +37,12 @@ class Made:
                 rng.uniform(0.9, 1.1, self.clean.shape).astype(dtype),
                 np.full(self.clean.shape, 0.01, dtype),
                 np.zeros(self.clean.shape, np.uint32),
+            ),
+            "dflat": NirspecFlat.plain(
+                rng.uniform(0.9, 1.1, (1, *self.clean.shape)).astype(dtype),
+                np.full((1, *self.clean.shape), 0.01, dtype),
+                np.zeros((1, *self.clean.shape), np.uint32),
+                "DFLAT",
             ),
             "wavemap": Wavemap(turn(wavelength).astype(dtype)),
             "photom": Photom(np.asarray(2.0, dtype), np.array([0.5, 2, 4], dtype), np.array([1, 2, 1.5], dtype)),

@@ -11,7 +11,7 @@ import pytest
 
 from uptheramp.calibrate import gradient, pipeline, stream
 from uptheramp.calibrate.references.extract1d import Extract1d
-from uptheramp.calibrate.references.flat import Flat
+from uptheramp.calibrate.references.nirspec_flat import NirspecFlat
 from uptheramp.calibrate.references.photom import Photom
 from uptheramp.calibrate.references.wavecorr import Wavecorr
 from uptheramp.calibrate.stage2.table import DEFAULTS, TABLES
@@ -79,7 +79,7 @@ def test_neutral_references_change_nothing(made, same):
     meta = type("Meta", (), {"shape": shape, "x_size": shape[1], "y_size": shape[0]})
     steps = {step.name: step for step in TABLES["recommended"][PRISM]}
     state = replace(made.state, wavelength_um=made.library["wavemap"].wavelength_um)
-    neutral = {"flat": Flat.neutral(meta), "photom": Photom.neutral(meta), "extract1d": Extract1d.neutral(meta)}
+    neutral = {"dflat": NirspecFlat.neutral(meta), "photom": Photom.neutral(meta), "extract1d": Extract1d.neutral(meta)}
     neutral["wavecorr"] = Wavecorr.neutral(meta)
     for step in (steps[name] for name in ("wavecorr", "flat_field", "bkg_subtract", "photom")):
         after, _ = step(state, step.select(neutral), pipeline.params_of(step, {}))
@@ -99,9 +99,9 @@ def test_gradients_are_finite_with_flagged_pixels(made, name):
     every = [(2, cross, 5) for cross in range(16)]
     state = made.flagged((0, 7, 3), (4, 1, 2), *every)
     library = dict(made.library)
-    flat = library["flat"]
+    flat = library["dflat"]
     unusable = (np.arange(flat.dq.size) == 37).reshape(flat.dq.shape).astype(np.uint32)
-    library["flat"] = replace(flat, dq=unusable)
+    library["dflat"] = replace(flat, dq=unusable)
     wavelength = library["wavemap"].wavelength_um.copy()
     wavelength[(slice(None), 0) if made.axis == 1 else (0, slice(None))] = np.nan
     library["wavemap"] = replace(library["wavemap"], wavelength_um=wavelength)
@@ -125,14 +125,14 @@ def test_gradients_equal_finite_differences(made64, name):
     state = made.flagged((0, 7, 3))
     steps, library, params = learned(made, name, state)
     rng = np.random.default_rng(5)
-    flat, photom, aperture = library["flat"], library["photom"], library["extract1d"]
+    flat, photom, aperture = library["dflat"], library["photom"], library["extract1d"]
     starts = (state.data, flat.data, photom.conversion, photom.response, aperture.lower)
     directions = [rng.normal(size=np.shape(start)) for start in starts]
 
     def along(t):
         data, response, conversion, curve, lower = (x + s * d for x, s, d in zip(starts, t, directions, strict=True))
         moved = {
-            "flat": replace(flat, data=response),
+            "dflat": replace(flat, data=response),
             "photom": replace(photom, conversion=conversion, response=curve),
             "extract1d": replace(aperture, lower=lower),
         }
