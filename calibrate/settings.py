@@ -35,9 +35,14 @@ class Recipe:
         return getattr(self.params.get("jump"), "expectation", None) == "exposure"
 
     def cards(self, *stages: int) -> dict[str, str]:
-        """S_<STEP> cards: COMPLETE for what ran in these stages, SKIPPED for what was left out."""
+        """S_<STEP> cards: COMPLETE for what ran in these stages, SKIPPED for what was left out.
+
+        Spectra of time series are extracted as those of points: the official srctype decides so and notes it.
+        """
         ran = {step.name for stage in stages for step in (self.stage1, self.stage2, self.stage3)[stage - 1]}
-        return {CARDS[name]: "SKIPPED" for name in self.skipped} | {CARDS[name]: "COMPLETE" for name in sorted(ran)}
+        source = {"SRCTYPE": "POINT", "S_SRCTYP": "COMPLETE"} if "extract_1d" in ran else {}
+        done = {CARDS[name]: "COMPLETE" for name in sorted(ran)}
+        return {CARDS[name]: "SKIPPED" for name in self.skipped} | done | source
 
 
 # header keywords of the official schema

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,14 @@ from astropy.modeling.models import Polynomial1D, Polynomial2D
 import optics
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.geometry import Geometry
+from uptheramp.calibrate.reduce import load_library
 from uptheramp.calibrate.references import library
+from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.optics import trees
 from uptheramp.calibrate.references.optics.models import MODELS
+from uptheramp.calibrate.references.photom import Photom
 from uptheramp.calibrate.references.wavemap import Wavemap
+from uptheramp.calibrate.settings import recipe
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "wavelengths.npz"
 CASES = pytest.mark.parametrize("name", optics.CASES)
@@ -165,3 +170,18 @@ def test_map_of_the_miri_prism_follows_from_its_trace(tmp_path, shared, samples,
     print(f"{both.sum()} pixels: median {np.median(off):.1e}, farthest {off.max():.1e} um, {worst:.3f} pixels")  # noqa: T201
     assert off.max() < farthest_um
     assert np.sum(np.nanmean(np.where(both, found - stored, np.nan)[:, 4:], 1)[lit] ** 2) < 0.002 * 1.01
+
+
+def test_stage_2_needs_official_files_alone(tmp_path):
+    case = optics.CASES["slit_prism"]
+    case.write(tmp_path, case.meta)
+    Extract1d.neutral(case.meta).to_file(tmp_path / "extract1d.json", case.meta)
+    Photom.neutral(case.meta).to_file(tmp_path / "photom.fits", case.meta)
+    exposure = SimpleNamespace(meta=case.meta, segments=[SimpleNamespace(path=tmp_path / "x_rateints.fits")])
+    steps = recipe("jwst_3_0", "near_ir", case.meta.exp_type).stage2
+    made = load_library(exposure, steps, tmp_path)
+    assert {"wavemap", "wavecorr", "extract1d", "photom"} <= set(made)
+    (tmp_path / "camera.asdf").unlink()
+    (tmp_path / "extract1d.json").unlink()
+    with pytest.raises(InputError, match=r"for extract1d \(for extract_1d\), wavemap or camera \(for assign_wcs\);"):
+        load_library(exposure, steps, tmp_path)
