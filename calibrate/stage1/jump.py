@@ -74,14 +74,15 @@ class JumpInfo(eqx.Module):
 
 
 def differences(state: Ramps) -> tuple[Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
-    """Differences of neighbouring groups (DN) and whether both groups can be used."""
+    """Differences of neighbouring groups (DN) and whether both groups can be used; NaN cannot."""
     return _differences(state.data, state.groupdq)
 
 
 def _differences(data: Float[Array, "integration group y x"], groupdq: UInt8[Array, "integration group y x"]):
     bad = (groupdq & (flags.DO_NOT_USE | flags.SATURATED)) != 0
-    valid = ~(bad[:, 1:] | bad[:, :-1])
-    return jnp.where(valid, jnp.diff(data, axis=1), 0), valid
+    difference = jnp.diff(data, axis=1)
+    valid = ~(bad[:, 1:] | bad[:, :-1]) & jnp.isfinite(difference)
+    return jnp.where(valid, difference, 0), valid
 
 
 def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> DifferenceTemplate | SeriesTemplate | None:
