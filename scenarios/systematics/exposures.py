@@ -64,7 +64,7 @@ def observed(file: FitFile, ngroups: int, nints: int, seed: int) -> Observation:
     unknown = [n for n in (*file.effects_on, *file.effects_off, *file.model) if n not in chain.EFFECTS]
     if unknown:
         raise InputError(f"unknown effect {unknown[0]!r}; known: {', '.join(chain.EFFECTS)}")
-    return observe(
+    o = observe(
         file.mode,
         ngroups=ngroups,
         nints=nints,
@@ -75,6 +75,10 @@ def observed(file: FitFile, ngroups: int, nints: int, seed: int) -> Observation:
         target="LAMP",
         **_NOBODY,
     )
+    if file.window is None:
+        return o
+    bare = replace(o.subarray, size=file.window, reference_columns=(0, 0), reference_rows=(0, 0), extra_lines=0)
+    return replace(o, subarray=bare)
 
 
 def _simulated(file: FitFile, number: int, block: RampsBlock) -> RampSet:

@@ -61,6 +61,22 @@ class LinearityBlock:
 
 
 @dataclass(frozen=True)
+class NoiseBlock:
+    """What is free of gain, read noise, coupling of neighbours and 1/f; the rest stays at the table's values.
+
+    `terms` of the law of charge (as in [linearity]) are found beside them where there is light.
+    """
+
+    free: tuple[Literal["gain", "read_noise", "ipc", "one_over_f"], ...] = ("gain", "read_noise")
+    terms: int = 3
+    optimiser: Literal["bfgs", "adam"] = "bfgs"
+
+    def __post_init__(self):
+        if not self.free:
+            raise ValueError("free is empty; name at least one of gain, read_noise, ipc, one_over_f")
+
+
+@dataclass(frozen=True)
 class FitFile:
     """The whole question. `model` names the effects whose covariance the likelihood knows.
 
@@ -68,7 +84,7 @@ class FitFile:
     """
 
     name: str
-    family: Literal["linearity"]
+    family: Literal["linearity", "noise"]
     mode: str
     ramps: tuple[RampsBlock, ...]
     summary: str = ""
@@ -79,11 +95,15 @@ class FitFile:
     effects_off: tuple[str, ...] = ()
     model: tuple[str, ...] = ("poisson", "nonlinearity", "read_noise", "one_over_f", "adc")
     first_group: int = 0
+    window: tuple[int, int] | None = None  # (x, y) pixels to simulate instead of the subarray, all of them lit
     linearity: LinearityBlock = LinearityBlock()
+    noise: NoiseBlock = NoiseBlock()
 
     def __post_init__(self):
         if not self.ramps:
             raise ValueError("no [[ramps]] block; at least one is needed")
+        if self.window is not None and (min(self.window) < 4 or any(block.files for block in self.ramps)):
+            raise ValueError("window is of simulated ramps and at least 4 pixels wide")
 
 
 def catalogue() -> dict[str, Path]:

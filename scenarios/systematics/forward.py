@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.simulate.detector import nonlinearity
 from uptheramp.simulate.detector.maps import Maps
 from uptheramp.simulate.effect import Params
@@ -71,9 +72,8 @@ def spread(constants: Constants, first_group: int) -> Float[Array, "difference d
     reads = covariance.of_reads(
         pointing, lambda p: render.illumination(c, p), c.maps, c.params, c.own, c.recipe.effects
     )
-    weights = _weights(c)[first_group:]
-    weights = jnp.asarray(np.diff(weights, axis=0))
-    used = np.flatnonzero(np.any(_weights(c)[first_group:] != 0, axis=0))
+    parts = weights(readout, c.recipe.reads)[first_group:]
+    used = np.flatnonzero(np.any(parts != 0, axis=0))
     i, j = (a.ravel() for a in np.meshgrid(used, used, indexing="ij"))
     upper = i <= j
     half = jax.lax.map(lambda pair: reads(*pair), (jnp.asarray(i[upper]), jnp.asarray(j[upper])))
@@ -81,20 +81,19 @@ def spread(constants: Constants, first_group: int) -> Float[Array, "difference d
     place[np.triu_indices(len(used))] = np.arange(upper.sum())
     place = np.maximum(place, place.T)
     full = half[place]
-    taken = weights[:, used]
+    taken = np.diff(parts, axis=0)[:, used]
     total = jnp.einsum("ai,ijyx,bj->abyx", taken, full, taken)
     n = len(taken)
     cut = multiaccum.truncation_variance(readout) * (2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1))
     return total + cut[:, :, None, None]
 
 
-def _weights(constants: Constants) -> Float[np.ndarray, "group read"]:
+def weights(readout: Readout, reads: int) -> Float[np.ndarray, "group read"]:
     """Part of each read in each group."""
-    r = constants.recipe
-    out = np.zeros((r.readout.ngroups, r.reads))
-    for group in range(r.readout.ngroups):
-        start = group * r.readout.frames_per_group
-        out[group, start : start + r.readout.nframes] = 1 / r.readout.frame_divisor
+    out = np.zeros((readout.ngroups, reads))
+    for group in range(readout.ngroups):
+        start = group * readout.frames_per_group
+        out[group, start : start + readout.nframes] = 1 / readout.frame_divisor
     return out
 
 

@@ -1,0 +1,114 @@
+"""Injected parameters recovered over many seeds: pulls, and scatter beside the Fisher error.
+
+    python benchmarks/systematics.py --seeds 50 --out out/systematics.json [--case NAME]
+
+Every seed is another noise and another sensor. Linearity is judged by the correction at 85 % of the well over that at
+10 % (pixels of a seed share 1/f noise only: pulls are pooled, their mean is taken by seed).
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from uptheramp.calibrate.tables import structure
+from uptheramp.scenarios.systematics import exposures, linearity_run, noise, noise_run
+from uptheramp.scenarios.systematics.fit_file import FitFile
+
+FLATS = [{"fill": f, "ngroups": 6, "nints": 12} for f in (0.0, 0.4, 0.8)]
+LATE = [{"fill": f, "ngroups": 10, "nints": 12} for f in (0.0, 0.4, 0.8)]
+EVERYTHING = ["gain", "read_noise", "ipc", "one_over_f"]
+NRS = {"mode": "nirspec_prism", "window": [48, 24], "effects_on": ["ipc"]}
+MIRI = {
+    "mode": "miri_image_f770w",
+    "window": [32, 32],
+    "effects_on": ["ipc"],
+    "first_group": 4,
+    "effects_off": ["emi"],  # has a family of its own
+}
+KNOWN = ["poisson", "nonlinearity", "ipc", "read_noise", "one_over_f", "adc"]
+CASES = {
+    "noise, H2RG": {"family": "noise", **NRS, "ramps": FLATS, "model": KNOWN, "noise": {"free": EVERYTHING}},
+    "noise, Si:As": {"family": "noise", **MIRI, "ramps": LATE, "model": KNOWN, "noise": {"free": EVERYTHING[:3]}},
+    "noise without IPC, H2RG": {
+        "family": "noise", **NRS, "ramps": FLATS, "noise": {"free": ["gain", "read_noise", "one_over_f"]}
+    },
+    "noise without IPC, Si:As": {"family": "noise", **MIRI, "ramps": LATE, "noise": {"free": ["gain", "read_noise"]}},
+    "linearity, H2RG": {
+        "family": "linearity", "mode": "nirspec_prism", "window": [16, 16],
+        "ramps": [{"fill": f, "ngroups": 10, "nints": 12} for f in (0.3, 0.6, 0.9)],
+    },
+    "linearity, Si:As": {
+        "family": "linearity", "mode": "miri_image_f770w", "window": [16, 16], "first_group": 4, "effects_off": ["emi"],
+        "ramps": [
+            {"fill": 0.0, "ngroups": 14, "nints": 60},
+            *({"fill": f, "ngroups": 14, "nints": 12} for f in (0.3, 0.6, 0.9)),
+        ],
+    },
+}  # fmt: skip
+
+
+def noise_seed(file: FitFile) -> dict:
+    sets = exposures.ramp_sets(file, Path())
+    levels = noise.levels_of(sets, file.first_group, *(slice(0, n) for n in sets[0].observation.shape))
+    found = noise.fit(levels, noise.table(sets[0].observation, "ipc" in file.model), file.noise)
+    maps = sets[1].constants.maps
+    true = noise.table(sets[0].observation, True) | {
+        "gain": 1 / float(np.mean(1 / np.asarray(maps.gain, float))),
+        "read_noise_e": float(np.sqrt(np.mean(np.asarray(maps.read_noise_e, float) ** 2))),
+    }
+    sound = {n: (v - true[n], e) for n, v, e in zip(found.names, found.value, found.error, strict=True) if n in true}
+    checks = [noise_check(c, f) for c, f in zip(found.chi_square, found.freedom, strict=True)]
+    return {"parameters": sound, "chi_square_sigma": checks, "converged": found.converged}
+
+
+def noise_check(chi_square: np.ndarray, freedom: float) -> float:
+    """Largest deviation in sigma over bands of spatial frequency."""
+    return max((b.sigma for b in noise_run.bands_of(chi_square, freedom)), key=abs)
+
+
+def linearity_seed(file: FitFile) -> dict:
+    sets = exposures.ramp_sets(file, Path())
+    outcome = linearity_run.run(file, sets, lambda done, total: None)
+    f = outcome.figures
+    return {
+        "parameters": {
+            "pull mean": (f["truth"]["pull_mean"][-1], 1.0),
+            "pull scatter": (f["truth"]["pull_scatter"][-1], 1.0),
+        },
+        "chi_square_sigma": [f["checks"]["chi_square"]["sigma"]],
+        "converged": f["converged"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--out", type=Path, default=Path("out/systematics.json"))
+    parser.add_argument("--case", action="append")
+    args = parser.parse_args()
+    done = json.loads(args.out.read_text()) if args.out.exists() else {}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    for name in args.case or CASES:
+        base = structure({"name": name, **CASES[name]}, FitFile, name)
+        rows = done.setdefault(name, [])
+        for seed in range(len(rows) + 1, args.seeds + 1):
+            file = replace(base, seed=seed, detector_seed=1366 + seed)
+            rows.append((noise_seed if file.family == "noise" else linearity_seed)(file))
+            args.out.write_text(json.dumps(done))
+        print(name, len(rows), "seeds; converged", np.mean([r["converged"] for r in rows]))
+        for parameter in rows[0]["parameters"]:
+            off, error = np.array([r["parameters"][parameter] for r in rows]).T
+            pull = off / error
+            print(
+                f"  {parameter}: pull {pull.mean():+.2f} +- {pull.std(ddof=1) / np.sqrt(len(pull)):.2f}, "
+                f"scatter {pull.std(ddof=1):.2f}; rms {off.std(ddof=1):.3g}, Fisher {np.median(error):.3g}"
+            )
+        sigma = np.array([np.max(np.abs(r["chi_square_sigma"])) for r in rows])
+        print(f"  chi-square: largest deviation, median over seeds {np.median(sigma):.1f} sigma", flush=True)
+
+
+if __name__ == "__main__":
+    main()
