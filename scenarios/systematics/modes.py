@@ -19,7 +19,7 @@ from uptheramp.simulate.detector.one_over_f import poles
 
 def transformed(images: Float[np.ndarray, "... y x"]) -> Float[np.ndarray, "... l k"]:
     """Amplitudes of the modes."""
-    return dctn(images, axes=(-2, -1), norm="ortho")
+    return np.asarray(dctn(images, axes=(-2, -1), norm="ortho"))
 
 
 def overlaps(size: int, reach: int) -> Float[np.ndarray, "mode distance"]:
