@@ -67,7 +67,8 @@ def regions() -> tuple[Bool[np.ndarray, "y x"], Bool[np.ndarray, "y x"]]:
 def picture_frame(state: Ramps, refs: PictureFrameRefs, params: PictureFrameParams) -> tuple[Ramps, None]:
     """Subtract the pattern, scaled so that its middle and its edges have the medians seen in each group less the first.
 
-    Other windows than the full frame, and exposures without the reference, stay as they are.
+    Other windows than the full frame, exposures without the reference and groups without unlit pixels in the middle or
+    at the edges stay as they are.
     """
     if not _applies(state, refs):
         return state, None
@@ -86,7 +87,8 @@ def picture_frame(state: Ramps, refs: PictureFrameRefs, params: PictureFramePara
     def pattern_in(image: Float[Array, "y x"]) -> Float[Array, "y x"]:
         below = level(image, edge)
         share = jnp.where(contrast != 0, (level(image, middle) - below) / jnp.where(contrast != 0, contrast, 1), 0)
-        return share * jnp.nan_to_num(pattern - pattern_edge) + below
+        found = share * jnp.nan_to_num(pattern - pattern_edge) + below
+        return jnp.where(jnp.isfinite(share + below), found, 0)
 
     rise = jax.lax.stop_gradient(state.data[:, 1:] - state.data[:, :1])
     found = jax.lax.map(pattern_in, rise.reshape(-1, *FULL_FRAME)).reshape(rise.shape)

@@ -37,3 +37,12 @@ def test_picture_frame():
     found = (levels[0] - levels[1]) / (centre - below) * (pattern - below) + levels[1]
     np.testing.assert_allclose(ours.data[0, 1], data[0, 1] - found, atol=2e-3)
     np.testing.assert_array_equal(ours.data[0, 0], data[0, 0])
+    # no unlit pixel at the edges, or none in the middle: nothing to scale by, as in the official step
+    for lit in (edge, middle):
+        blind = replace_mask(refs, mask & ~lit)
+        ours, _ = call(picture_frame, state, blind, PictureFrameParams())
+        np.testing.assert_array_equal(ours.data, data)
+
+
+def replace_mask(refs, mask):
+    return PictureFrameRefs(refs.gain, refs.readnoise, refs.dark, refs.pictureframe, PictureMask(mask))
