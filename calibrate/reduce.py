@@ -1,12 +1,14 @@
 """From files to products: an exposure through the stages it still needs.
 
-The path of real and of simulated exposures alike: uncal -> rateints -> calints -> crfints -> x1dints -> white light.
+The path of real and of simulated exposures alike: uncal -> rateints -> calints -> crfints -> x1dints -> white light,
+or crfints -> phot where the star was imaged.
 Every stage opens the product of the one before; a product appears whole or not at all, and missing references are
 listed before any pixel is read. What an earlier run has finished of the same inputs in the same way is not done again.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,16 +18,17 @@ import numpy as np
 
 from uptheramp.calibrate import origin
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.io import images, x1dints
+from uptheramp.calibrate.io import images, phot, x1dints
 from uptheramp.calibrate.io.exposure import Exposure, open_exposure
 from uptheramp.calibrate.io.finished import finished, remember
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.io.overlap import Behind, ahead
 from uptheramp.calibrate.references import crds
 from uptheramp.calibrate.references import library as references
+from uptheramp.calibrate.references.photom import ARCSEC2_PER_SR
 from uptheramp.calibrate.settings import Recipe
 from uptheramp.calibrate.sink import Outputs, Sink
-from uptheramp.calibrate.state import LightCurves, Rates, Spectra, join
+from uptheramp.calibrate.state import LightCurves, Photometry, Rates, Spectra, join
 from uptheramp.calibrate.step import Step
 from uptheramp.calibrate.stream import (
     Reduced,
@@ -61,21 +64,23 @@ def reftypes(steps: Iterable[Step]) -> dict[str, type]:
 def load_library(
     exposure: Exposure, steps: tuple[Step, ...], directory: Path | None, *, from_crds: bool = False
 ) -> dict[str, Any]:
-    """The references that these steps take: those of a folder of CRDS-format files, then those of CRDS.
+    """The references that these steps take: of a folder of CRDS-format files, then of CRDS; some of the header alone.
 
     Raises
     ------
     InputError
         Naming every missing type at once, before any pixel is read.
     """
-    classes, path = reftypes(steps), exposure.segments[0].path
+    everything, path = reftypes(steps), exposure.segments[0].path
+    told = _told(everything, exposure.meta, path)
+    classes = {name: kind for name, kind in everything.items() if name not in told}
     wanted = references.wanted(classes, exposure.meta)
     paths = references.find(directory, exposure.meta, wanted) if directory else {}
     if from_crds:
         paths = {**crds.find(path, [name for name in wanted if name not in paths]), **paths}
     needed = {name: step.name for step in steps for name, need in step.reftypes().items() if need}
-    lacks = {name: references.lacking(name, classes[name], exposure.meta, paths) for name in needed}
-    missing = [f"{lacks[name]} (for {step})" for name, step in sorted(needed.items()) if lacks[name]]
+    lacks = {name: references.lacking(name, classes[name], exposure.meta, paths) for name in needed if name in classes}
+    missing = [f"{lacks[name]} (for {needed[name]})" for name in sorted(lacks) if lacks[name]]
     if missing:
         places = [f"in {directory}"] * (directory is not None) + ["in CRDS"] * from_crds
         where = " or ".join(places) or "because no --refs folder was given, and no --crds,"
@@ -83,7 +88,15 @@ def load_library(
             f"{path}: no reference file {where} for {', '.join(missing)}; "
             "add them, give another --refs, or skip the step with --set STEP.skip=true"
         )
-    return references.load(paths, exposure.meta, classes)
+    return told | references.load(paths, exposure.meta, classes)
+
+
+def _told(classes: Mapping[str, type], meta: ExposureMeta, path: Path) -> dict[str, Any]:
+    """What needs no file: references that are made of the header's record (`from_meta`)."""
+    try:
+        return {name: kind.from_meta(meta) for name, kind in classes.items() if hasattr(kind, "from_meta")}
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -173,7 +186,11 @@ def stage2(
     keep: bool = False,
     spectra: bool = True,
 ) -> Product:
-    """Rates to calibrated images (`_calints`) and, unless Stage 3 is to make better ones, `spectra` (`_x1dints`)."""
+    """Rates to calibrated images (`_calints`) and, unless Stage 3 is to make better ones, `spectra` (`_x1dints`).
+
+    Of images there is photometry in Stage 3 alone.
+    """
+    spectra = spectra and bool(split(recipe.stage2, Spectra)[1])
     outputs = _Images(exposure, recipe, 2, recipe.stage2, out, "calints", spectra)
     return _images_to_spectra(outputs, library, progress, keep=keep)
 
@@ -187,7 +204,13 @@ def stage3(
     *,
     keep: bool = False,
 ) -> Product:
-    """Calibrated images to images with outliers flagged (`_crfints`) and final spectra (`_x1dints`)."""
+    """Calibrated images to images with outliers flagged (`_crfints`) and spectra (`_x1dints`) or photometry (`_phot`).
+
+    Raises
+    ------
+    InputError
+        For a single integration.
+    """
     if exposure.nints < 2:
         raise InputError(f"{exposure.segments[0].path}: one integration is no time series; Stage 3 needs two or more")
     steps = split(recipe.stage3, LightCurves)[0]
@@ -207,10 +230,15 @@ class _Images(NamedTuple):
     spectra: bool
 
     @property
+    def photometry(self) -> bool:
+        """Whether what is made of the images is photometry."""
+        return bool(split(self.steps, Photometry)[1])
+
+    @property
     def paths(self) -> list[Path]:
         """The images and, where spectra are wanted, their table."""
-        names = [self.product, *(["x1dints"] if self.spectra else [])]
-        return [self.out / f"{self.exposure.root}_{name}.fits" for name in names]
+        table = ["phot.ecsv" if self.photometry else "x1dints.fits"] if self.spectra else []
+        return [self.out / f"{self.exposure.root}_{name}" for name in (f"{self.product}.fits", *table)]
 
 
 def _images_to_spectra(todo: _Images, library: Mapping[str, Any], progress: Progress, *, keep: bool) -> Product:
@@ -225,7 +253,9 @@ def _images_to_spectra(todo: _Images, library: Mapping[str, Any], progress: Prog
         spectra = _calibrated(todo, known, lambda done: progress(name, done, exposure.nints))
         remember(todo.paths, made_from)
     elif keep and todo.spectra:
-        spectra = jax.tree.map(_as_computed, open_exposure(todo.paths[1:]).spectra())
+        table = todo.paths[1]
+        spectra = phot.read(table) if todo.photometry else open_exposure([table]).spectra()
+        spectra = jax.tree.map(_as_computed, spectra)
     progress(name, exposure.nints, exposure.nints)
     return Product(todo.paths[0], known, spectra=spectra)
 
@@ -248,7 +278,8 @@ def _calibrated(todo: _Images, library: Mapping[str, Any], done: Callable[[int],
     start = next(chunks)
     like = start[2]  # the unit and the wavelengths are known once the first chunk is calibrated
     spectra: list[tuple[int, int, Spectra]] = []
-    with images.writer(todo.paths[0], exposure.meta, exposure.int_times, like.unit, cards, like.wavelength_um) as file:
+    meta = _calibrated_by(library, exposure.meta) if todo.stage == 2 else exposure.meta
+    with images.writer(todo.paths[0], meta, exposure.int_times, like.unit, cards, like.wavelength_um) as file:
         if like.wavelength_um is not None:
             file.write(0, WAVELENGTH=np.asarray(like.wavelength_um))
 
@@ -264,5 +295,14 @@ def _calibrated(todo: _Images, library: Mapping[str, Any], done: Callable[[int],
     if not todo.spectra:
         return None
     whole = join(spectra)
-    x1dints.write(todo.paths[1], whole, exposure.meta, exposure.int_times, cards)
+    write_table = phot.write if todo.photometry else x1dints.write
+    write_table(todo.paths[1], whole, exposure.meta, exposure.int_times, cards)
     return whole
+
+
+def _calibrated_by(library: Mapping[str, Any], meta: ExposureMeta) -> ExposureMeta:
+    """The record with the area of a pixel, where the photometric calibration tells it."""
+    area = getattr(library.get("photom"), "pixel_sr", None)
+    if area is None or meta.geometry is None:
+        return meta
+    return replace(meta, geometry=replace(meta.geometry, pixel_area_sr=area, pixel_area_arcsec2=area * ARCSEC2_PER_SR))

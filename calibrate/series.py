@@ -15,11 +15,15 @@ from uptheramp.calibrate.io.times import mean_group_time
 from uptheramp.calibrate.kernels.readout import read_offset_s
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.pastasoss import Pastasoss
+from uptheramp.calibrate.references.target import Target
+from uptheramp.calibrate.stage3.band import band
 from uptheramp.calibrate.stage3.bins import of_orders
 from uptheramp.calibrate.stage3.channels import channels
 from uptheramp.calibrate.stage3.combine import combine, points
 from uptheramp.calibrate.stage3.white_light import white_light
-from uptheramp.calibrate.state import LightCurves, Spectra
+from uptheramp.calibrate.state import LightCurves, Photometry, Spectra
+
+Aperture = Extract1d | Pastasoss | Target  # tells where on the detector the light is that was summed
 
 
 class Timing(NamedTuple):
@@ -37,9 +41,9 @@ class Binning(NamedTuple):
     edges_um: Float[np.ndarray, "channel 2"]
 
 
-def aperture_of(library: Mapping[str, Any]) -> Extract1d | Pastasoss | None:
-    """The reference that tells where the spectra lie; None where the library has none."""
-    return next((library[name] for name in ("extract1d", "pastasoss") if library.get(name) is not None), None)
+def aperture_of(library: Mapping[str, Any]) -> Aperture | None:
+    """The reference that tells where the spectra or the star lie; None where the library has none."""
+    return next((library[name] for name in ("extract1d", "pastasoss", "target") if library.get(name) is not None), None)
 
 
 def plain_timing(exposure: Exposure, dispersion_pixels: int) -> Timing:
@@ -54,7 +58,7 @@ def _length_s(meta: ExposureMeta) -> float:
     return max(meta.ngroups - 1, 1) * meta.group_time_s
 
 
-def timing(exposure: Exposure, aperture: Extract1d | Pastasoss) -> Timing:
+def timing(exposure: Exposure, aperture: Aperture) -> Timing:
     """Times of an exposure from its INT_TIMES and the order in which its pixels are read."""
     meta = exposure.meta
     offset = read_offset_s(
@@ -66,12 +70,15 @@ def timing(exposure: Exposure, aperture: Extract1d | Pastasoss) -> Timing:
         meta.frame_time_s,
         interleaved=lookup.detector(exposure.instrument, meta.detector).kind == "SiAs",
     )
+    time = mean_group_time(exposure.int_times, meta)
+    if isinstance(aperture, Target):
+        return Timing(time, _length_s(meta), np.array([offset[aperture.pixel] - meta.frame_time_s]))
     across = offset if aperture.dispersion_axis == 1 else offset.T
     middle = aperture.middle_px(across.shape[1])
     pixel = np.arange(len(middle)) % across.shape[1]  # of each order in turn
     row = np.clip(np.rint(middle), 0, len(across) - 1).astype(int)
     offset_s = across[row, pixel] - meta.frame_time_s
-    return Timing(mean_group_time(exposure.int_times, meta), _length_s(meta), offset_s)
+    return Timing(time, _length_s(meta), offset_s)
 
 
 def usable_range(
@@ -106,10 +113,13 @@ def bin_channels(
     range_um: tuple[float, float],
     orders: Sequence[Order] = (),
 ) -> tuple[LightCurves, Binning]:
-    """Channels of constant resolving power, none of two orders, and the weights that made them.
+    """Channels of constant resolving power, none of two orders, and the weights that made them; one of photometry.
 
     `orders` are those of the mode, whose useful ranges hold beside `range_um`.
     """
+    if isinstance(spectra, Photometry):
+        curves, weights, edges = band(spectra, range_um, *when)
+        return curves, Binning(np.asarray(weights), np.asarray(edges))
     wavelength = usable_range(spectra, range_um, orders)
     bins = of_orders(wavelength, np.asarray(spectra.order), resolving_power=resolving_power)
     curves, weights = channels(spectra, bins, *when)

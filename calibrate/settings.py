@@ -74,6 +74,7 @@ CARDS = {
     "rscd": "S_RSCD",
     "saturation": "S_SATURA",
     "superbias": "S_SUPERB",
+    "tso_photometry": "S_TSPHOT",
     "wavecorr": "S_WAVCOR",
     "white_light": "S_WHTLIT",
 }

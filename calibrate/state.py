@@ -128,6 +128,28 @@ class Spectra(eqx.Module):
         return (self.var_poisson + self.var_rnoise + self.var_flat) ** 0.5
 
 
+class Photometry(Spectra):
+    """The flux of an imaged star (phot): Spectra of one element, the filter's band, and what its catalogue says.
+
+    The columns of `measured` are named by `columns`: sums and official errors in `unit`, areas and places in pixels
+    (0-based), the part of the star's light that was seen.
+    """
+
+    measured: Float[Array, "integration column"] = eqx.field(kw_only=True)
+    band_um: Float[Array, "2"] = eqx.field(kw_only=True)  # NaN where the filter is not known
+    radii_px: Float[Array, "3"] = eqx.field(kw_only=True)  # of the circle, of the annulus inside and outside
+    columns: ClassVar = (
+        *("aperture_sum", "aperture_sum_err", "aperture_area", "annulus_sum", "annulus_sum_err", "annulus_area"),
+        *("light_seen", "aperture_x", "aperture_y", "centroid_x", "centroid_y"),
+        *("psf_width_x", "psf_width_y", "psf_flux"),
+    )
+    per_integration: ClassVar = (*Spectra.per_integration, "measured")
+
+    def column(self, name: str) -> Float[Array, "integration"]:
+        """One of the columns."""
+        return self.measured[:, self.columns.index(name)]
+
+
 def single_order(integrations: int, elements: int, dtype: Any = jnp.float32, number: int = 1) -> dict[str, Array]:
     """The fields of Spectra that tell orders apart, where there is one: no elements share a column."""
     return {

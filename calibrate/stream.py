@@ -54,9 +54,9 @@ def chunk_size(ngroups: int, shape: tuple[int, int], nints: int, budget_mb: floa
 
 
 def split(steps: tuple[Step, ...], result: type) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """Steps before and from the first one that returns `result` (read from the signatures)."""
+    """Steps before and from the first one that returns `result` (read from the signatures) or a kind of it."""
     for index, step in enumerate(steps):
-        if step.hints["return"].__args__[0] is result:
+        if issubclass(step.hints["return"].__args__[0], result):
             return steps[:index], steps[index:]
     return steps, ()
 

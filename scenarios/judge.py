@@ -19,7 +19,7 @@ from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io import tspec
 from uptheramp.calibrate.io.times import DAY_S
 from uptheramp.calibrate.pipeline import run
-from uptheramp.calibrate.state import PlanetSpectrum, Rates, Spectra
+from uptheramp.calibrate.state import Photometry, PlanetSpectrum, Rates, Spectra
 from uptheramp.calibrate.stream import split
 from uptheramp.scenarios.reduced import Fitted, Reduced
 from uptheramp.scenarios.scenario import Scenario
@@ -28,6 +28,7 @@ from uptheramp.simulate.truth import Truth, load
 from uptheramp.validate import metrics_file
 from uptheramp.validate.channel_limits import channel_limits, pixel_variance
 from uptheramp.validate.light_curve_records import mid_transit_record, red_noise_records, scatter_records
+from uptheramp.validate.metrics.limits import light_curve_limit
 from uptheramp.validate.metrics_file import ModeMetrics
 from uptheramp.validate.record import Record
 from uptheramp.validate.recovery import alpha_for
@@ -89,6 +90,8 @@ def order_numbers(reduced: Reduced) -> Int[np.ndarray, "order"]:
 
 def true_channels(reduced: Reduced, observation: Observation, truth: Truth) -> TrueChannels:
     """Weigh the truth as the extraction and the binning weighed the data."""
+    if isinstance(reduced.spectra, Photometry):
+        return _true_band(reduced, observation, truth)
     axis, orders = observation.mode.dispersion_axis, observation.mode.orders
     number = {order.number: k for k, order in enumerate(orders)}
     which = [number[n] for n in order_numbers(reduced).tolist()] if len(orders) > 1 else [0]
@@ -118,6 +121,24 @@ def true_channels(reduced: Reduced, observation: Observation, truth: Truth) -> T
     u1, u2 = (share @ np.nan_to_num(np.concatenate(u[which])) for u in (truth.u1, truth.u2))
     centre = np.asarray(reduced.curves.wavelength_um)
     return TrueChannels(depth, np.array(limits), system_of(observation, centre, u1, u2))
+
+
+def _true_band(reduced: Reduced, observation: Observation, truth: Truth) -> TrueChannels:
+    """Weigh the pieces of a filter's band by their light in the aperture, which holds less of the wider ones."""
+    good = ~reduced.lost
+    share = pixel_weights(reduced)[0] * good
+    seen = (share * truth.order_e_per_s).sum((1, 2))
+    flux, lost = truth.flux_e_per_s[0], truth.depth_flux_e_per_s[0]
+    depth = truth_depth(seen, seen * lost / flux, np.ones(len(seen)), [np.arange(len(seen))])
+    variance = pixel_variance(
+        truth.rate_e_per_s, truth.read_noise_e, reduced.exposure.readout, truth.facts["frame_time_s"], _typical(reduced)
+    )
+    variance = np.where(good & np.isfinite(variance), variance, 0)
+    limit = light_curve_limit(truth.star_e_per_s.ravel(), variance.ravel(), share.ravel())
+    u1, u2 = (np.atleast_1d(seen @ u[0] / seen.sum()) for u in (truth.u1, truth.u2))
+    return TrueChannels(
+        depth, np.array([limit]), system_of(observation, np.asarray(reduced.curves.wavelength_um), u1, u2)
+    )
 
 
 def system_of(
@@ -277,7 +298,10 @@ def _spectrum_file(products: Path) -> Path:
 
 def _plain_depth(planet: PlanetSpectrum, truth: Truth) -> Float[np.ndarray, "channel"]:
     """True depth of each bin with the light itself as weight: what another pipeline's weights come close to."""
-    orders = lookup.find_mode(truth.facts["mode"])[1].orders
+    mode = lookup.find_mode(truth.facts["mode"])[1]
+    if mode.image is not None:
+        return np.array([truth.depth_flux_e_per_s.sum() / truth.flux_e_per_s.sum()])
+    orders = mode.orders
     useful = [(0.0, np.inf) if o.useful_range_um is None else o.useful_range_um or (np.inf, 0.0) for o in orders]
     own = np.array(useful)[: len(truth.wavelength_um), :, None]
     inside = (truth.wavelength_um >= own[:, 0]) & (truth.wavelength_um <= own[:, 1])

@@ -28,7 +28,7 @@ def pink_covariance(
     """Covariance over time that 1/f noise adds to the channels, relative to their light; `mean` is the twin's."""
     pink = rendered_curves(pink_rendering(observation, constants), informed(reduced, observation, constants))
     difference = (np.asarray(pink.flux) - np.asarray(mean.flux)) / np.nanmedian(np.asarray(mean.flux), axis=1)[:, None]
-    return np.cov(np.where(np.isfinite(difference), difference, 0.0))
+    return np.atleast_2d(np.cov(np.where(np.isfinite(difference), difference, 0.0)))
 
 
 def informed(reduced: Reduced, observation: Observation, constants: Constants) -> Reduced:

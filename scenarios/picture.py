@@ -8,6 +8,7 @@ from astropy.io import fits
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.io.exposure import Exposure
 from uptheramp.calibrate.io.times import group_times_s
+from uptheramp.calibrate.state import Photometry
 from uptheramp.scenarios.scenario import Scenario
 from uptheramp.validate import report_types as types
 from uptheramp.validate.metrics.lightcurve import beta
@@ -109,8 +110,10 @@ def _ramps(done: "ModeRun") -> tuple[types.RampExample, ...]:
     )
 
 
-def _map(done: "ModeRun") -> types.LightCurveMap:
+def _map(done: "ModeRun") -> types.LightCurveMap | None:
     spectra = done.reduced.spectra
+    if isinstance(spectra, Photometry):
+        return None
     good = (np.asarray(spectra.dq) & flags.DO_NOT_USE) == 0
     time = done.reduced.when.time
     lit = np.isfinite(np.asarray(spectra.wavelength_um))

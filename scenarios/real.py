@@ -7,15 +7,13 @@ from pathlib import Path
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.fit.spectrum import planet_spectrum
 from uptheramp.calibrate.fit.system import System, load_system
-from uptheramp.calibrate.io import tspec, whtlt
+from uptheramp.calibrate.io import phot, tspec, whtlt
 from uptheramp.calibrate.io.exposure import LEVELS, Exposure, open_exposure
 from uptheramp.calibrate.reduce import Progress, load_library, stage1, stage2, stage3
 from uptheramp.calibrate.references import user_files
-from uptheramp.calibrate.references.extract1d import Extract1d
-from uptheramp.calibrate.references.pastasoss import Pastasoss
-from uptheramp.calibrate.series import aperture_of, bin_channels, plain_timing, timing, white
+from uptheramp.calibrate.series import Aperture, aperture_of, bin_channels, plain_timing, timing, white
 from uptheramp.calibrate.settings import recipe
-from uptheramp.calibrate.state import Spectra, take
+from uptheramp.calibrate.state import Photometry, Spectra, take
 
 STAGES = {1: stage1, 2: stage2, 3: stage3}
 
@@ -70,8 +68,10 @@ def calibrate_files(
     return products
 
 
-def fit_series(exposure: Exposure, aperture: Extract1d | Pastasoss | None, system: System, out: Path) -> list[Path]:
+def fit_series(exposure: Exposure, aperture: Aperture | None, system: System, out: Path) -> list[Path]:
     """Fit the light curves of an exposure's spectra: writes the white light curve and the planet's spectrum.
+
+    Photometry is its own white light curve: only the depth is written.
 
     Without an aperture (x1dints alone) all wavelengths count as read at the middle of a frame.
     """
@@ -90,19 +90,23 @@ def fit_series(exposure: Exposure, aperture: Extract1d | Pastasoss | None, syste
         raise InputError(
             f"{exposure.segments[0].path}: the fit of {system.name} does not converge; is it in these data?"
         )
-    light, numbers = white(spectra, when, system.bins.range_um)
-    path = out / f"{exposure.root}_whtlt.ecsv"
-    whtlt.write(path, light, numbers, exposure.int_times["int_mid_MJD_UTC"][kept], spectra.unit)
+    products = []
+    if not isinstance(spectra, Photometry):
+        light, numbers = white(spectra, when, system.bins.range_um)
+        products = [out / f"{exposure.root}_whtlt.ecsv"]
+        whtlt.write(products[0], light, numbers, exposure.int_times["int_mid_MJD_UTC"][kept], spectra.unit)
     meta = {"system": system.name, "t0_bjd_tdb": float(fit.t0), "limb_darkening": "fixed"}
-    return [path, *tspec.write(out, exposure.root, planet, meta)]
+    return [*products, *tspec.write(out, exposure.root, planet, meta)]
 
 
 def _spectra_of(exposure: Exposure) -> Spectra:
-    """Spectra of an x1dints file, or those beside the images that a stage has just written."""
+    """Spectra of an x1dints file, or the spectra or photometry beside the images that a stage has just written."""
     if exposure.level == "x1dints":
         return exposure.spectra()
     path = exposure.segments[0].path
-    beside = path.with_name(f"{exposure.root}_x1dints.fits")
+    beside, table = (path.with_name(f"{exposure.root}_{name}") for name in ("x1dints.fits", "phot.ecsv"))
+    if table.is_file():
+        return phot.read(table)
     if not beside.is_file():
         raise InputError(f"{path}: no spectra to fit; --system needs --stages up to 2 or 3, or an x1dints file")
     return open_exposure([beside]).spectra()

@@ -18,7 +18,7 @@ from uptheramp.calibrate.io.exposure import Exposure, open_exposure
 from uptheramp.calibrate.reduce import Progress, load_library, stage1, stage2, stage3
 from uptheramp.calibrate.series import Binning, Timing, aperture_of, bin_channels, timing, white
 from uptheramp.calibrate.settings import Recipe, recipe
-from uptheramp.calibrate.state import LightCurves, PlanetSpectrum, Spectra
+from uptheramp.calibrate.state import LightCurves, Photometry, PlanetSpectrum, Spectra
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,10 @@ def reduce_exposure(
     when = timing(outliers, aperture)
     orders = exposure.mode.orders if exposure.mode else ()
     curves, binning = bin_channels(spectra, when, resolving_power, range_um, orders)
-    light, numbers = white(spectra, when, range_um)
-    path = out / f"{exposure.root}_whtlt.ecsv"
-    whtlt.write(path, light, numbers, exposure.int_times["int_mid_MJD_UTC"], spectra.unit)
+    if not isinstance(spectra, Photometry):
+        light, numbers = white(spectra, when, range_um)
+        path = out / f"{exposure.root}_whtlt.ecsv"
+        whtlt.write(path, light, numbers, exposure.int_times["int_mid_MJD_UTC"], spectra.unit)
     return Reduced(
         exposure=exposure,
         recipe=chosen,

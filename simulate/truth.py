@@ -41,9 +41,8 @@ class Truth:
     u1: Float[np.ndarray, "order along"]  # quadratic law nearest to the one injected
     u2: Float[np.ndarray, "order along"]
     read_offset_s: Float[np.ndarray, "order along"]
-    order_e_per_s: Float[
-        np.ndarray, "order y x"
-    ]  # the star's light alone, out of transit, at the start, before the flat
+    # the star's light alone, out of transit, at the start, before the flat; of an image by piece of its band (`along`)
+    order_e_per_s: Float[np.ndarray, "order y x"]
     rate_e_per_s: Float[np.ndarray, "y x"]  # all electrons, out of transit, at the start
     rate_dn_per_s: Float[np.ndarray, "y x"]
     gain: Float[np.ndarray, "y x"]
@@ -104,7 +103,7 @@ def of(
     """Return the truth of an exposure from what it was made of and what was drawn."""
     o, c, maps = observation, constants, constants.maps
     orders = [_order(s) for s in c.spectra]
-    star, others = [_image((source,), c) for source in c.spectra], _image(c.field, c)
+    star, others = [_image((s,), c) for source in c.spectra for s in source.apart()], _image(c.field, c)
     rate = np.asarray(sum(star) + others + c.background, float)
     rate = rate * maps.flat if "flat" in o.effects else rate
     rate = rate + maps.dark_e_per_s if "dark" in o.effects else rate

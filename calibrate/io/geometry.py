@@ -33,6 +33,8 @@ KEYWORDS = {
     "y_ref": ("YREF_SCI", "SCI"),
     "va_scale": ("VA_SCALE", "SCI"),
     "velocity_m_s": ("VELOSYS", "SCI"),
+    "pixel_area_sr": ("PIXAR_SR", "SCI"),
+    "pixel_area_arcsec2": ("PIXAR_A2", "SCI"),
 }
 
 
@@ -61,6 +63,8 @@ class Geometry:
     y_ref: float | None = None
     va_scale: float | None = None
     velocity_m_s: float | None = None  # of the observatory, along the line of sight, from the barycentre
+    pixel_area_sr: float | None = None  # of the photometric calibration; told by photom
+    pixel_area_arcsec2: float | None = None
 
     def cards(self, extension: str) -> dict[str, Any]:
         """Keywords and values that belong into PRIMARY or SCI; what is not known is left out."""

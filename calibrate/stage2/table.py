@@ -1,7 +1,8 @@
-"""The step tables of Stage 2, spectroscopic time series: one tuple per exposure type, in run order.
+"""The step tables of Stage 2, time series: one tuple per exposure type, in run order.
 
-All tuples hold extract_1d, which makes Spectra of Rates; the steps before it make calints. The spectra of SOSS are
-converted after it.
+Tuples of spectroscopy hold extract_1d, which makes Spectra of Rates; the steps before it make calints. The spectra of
+SOSS are converted after it. Tuples of images make calints alone: the light of the star is summed in Stage 3, as
+officially.
 """
 
 from typing import Any
@@ -12,16 +13,20 @@ from uptheramp.calibrate.stage2.bkg_subtract import bkg_subtract
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, extract_1d
 from uptheramp.calibrate.stage2.flat_field import flat_field
 from uptheramp.calibrate.stage2.photom import photom
+from uptheramp.calibrate.stage2.photom_image import photom as photom_image
 from uptheramp.calibrate.stage2.wavecorr import wavecorr
 from uptheramp.calibrate.step import Step
 
 _ONE_ORDER = ("NRS_BRIGHTOBJ", "NRC_TSGRISM", "MIR_LRS-SLITLESS")
 _SOSS, _SLIT = "NIS_SOSS", "NRS_BRIGHTOBJ"
+_IMAGED = ("NRC_TSIMAGE", "MIR_IMAGE")
 
 _OURS = (assign_wcs, flat_field, bkg_subtract, photom, extract_1d)
 _OFFICIAL = (assign_wcs, flat_field, photom, extract_1d)
 # wavelengths, by order and column, come with PASTASOSS into the extraction, as in the official step
 _OF_SOSS = (soss_sky.bkg_subtract, flat_field, soss_extract.extract_1d, photom_soss.photom)
+# all that photometry wants of assign_wcs is the target's pixel, and that is in the header (references/target.py)
+_OF_IMAGES = (flat_field, photom_image)
 
 
 def _behind_a_slit(steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -31,7 +36,8 @@ def _behind_a_slit(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 def _by_type(steps: tuple[Step, ...]) -> dict[str, tuple[Step, ...]]:
-    return dict.fromkeys(_ONE_ORDER, steps) | {_SLIT: _behind_a_slit(steps), _SOSS: _OF_SOSS}
+    spectra = dict.fromkeys(_ONE_ORDER, steps) | {_SLIT: _behind_a_slit(steps), _SOSS: _OF_SOSS}
+    return spectra | dict.fromkeys(_IMAGED, _OF_IMAGES)
 
 
 TABLES: dict[str, dict[str, tuple[Step, ...]]] = {

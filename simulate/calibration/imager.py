@@ -1,4 +1,4 @@
-"""References of an image plane: DISTORTION, FILTEROFFSET, and the PHOTOM of imaging modes."""
+"""References of an image plane: DISTORTION, FILTEROFFSET, and the PHOTOM and TSOPHOT of imaging modes."""
 
 from typing import Any
 
@@ -6,13 +6,16 @@ import numpy as np
 
 from uptheramp.calibrate.references.carried import Carried
 from uptheramp.calibrate.references.photom import ARCSEC2_PER_SR
+from uptheramp.calibrate.references.photom_image import PhotomImage
+from uptheramp.calibrate.references.tsophot import Tsophot
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.optics.imaged import PointSource
 from uptheramp.simulate.ramps.geometry import reference_px
 from uptheramp.simulate.scene import star
 
-# exposure type -> model of the table, and the column beside `filter` that picks its row, by the field of the exposure
-PHOTOM = {"NRC_TSIMAGE": ("NrcImgPhotomModel", "pupil", "S12"), "MIR_IMAGE": ("MirImgPhotomModel", "subarray", "S17")}
+# aperture and annulus: widths of an image in focus; pixels beyond the edge of the ring behind a weak lens
+IN_FOCUS_FWHM = (2.0, 3.0, 6.0)
+BEYOND_RING_PX = (5.0, 8.0, 20.0)
 
 
 def planar(along_x: Any, along_y: Any) -> Any:
@@ -41,7 +44,7 @@ def filteroffset(observation: Observation) -> Carried:
     return Carried("FilteroffsetModel", {}, {"filters": [row]})
 
 
-def photom(observation: Observation, source: PointSource, gain_e_per_dn: float) -> Carried:
+def photom(observation: Observation, source: PointSource, gain_e_per_dn: float) -> PhotomImage:
     """MJy/sr per DN/s: flux of the star in the band over the count rate of its whole image and the area of a pixel.
 
     The flux of a band is that of a flat spectrum with as many photons: int f(lambda) T dlambda / lambda over
@@ -55,9 +58,15 @@ def photom(observation: Observation, source: PointSource, gain_e_per_dn: float) 
     rate = float(np.sum(source.response(source.photons))) / gain_e_per_dn
     scale_x, scale_y = o.detector.pixel_scale_arcsec
     area_sr = scale_x * scale_y / ARCSEC2_PER_SR
-    model, key, kind = PHOTOM[o.mode.exp_type]
-    row = (o.mode.filter, getattr(o.meta, key), flux_mjy / rate / area_sr, 0.0)
-    columns = [("filter", "S12"), (key, kind), ("photmjsr", "f4"), ("uncertainty", "f4")]
-    pixel = {"pixelarea_steradians": area_sr, "pixelarea_arcsecsq": scale_x * scale_y}
-    attributes = {f"meta.photometry.{name}": value for name, value in pixel.items()}
-    return Carried(model, {"phot_table": np.array([row], dtype=columns)}, attributes, "fits")
+    return PhotomImage(np.float32(flux_mjy / rate / area_sr), area_sr)
+
+
+def tsophot(observation: Observation) -> Tsophot:
+    """Radii by the size of the image."""
+    image = observation.mode.image
+    assert image is not None
+    if image.defocus_diameter_px:
+        radii = [round(image.defocus_diameter_px / 2) + beyond for beyond in BEYOND_RING_PX]
+    else:
+        radii = [float(np.ceil(widths * image.fwhm_px)) for widths in IN_FOCUS_FWHM]
+    return Tsophot(*(np.float32(radius) for radius in radii))

@@ -32,6 +32,7 @@ from uptheramp.calibrate.references.carried import Carried
 from uptheramp.calibrate.references.flat import Flat
 from uptheramp.calibrate.references.mask import Mask
 from uptheramp.calibrate.references.photom import Photom
+from uptheramp.calibrate.references.photom_image import PhotomImage
 from uptheramp.calibrate.references.photom_soss import PhotomSoss
 from uptheramp.calibrate.references.rscd import Rscd
 
@@ -73,7 +74,7 @@ def _kernel(reference: Any) -> Any:
     return eqx.tree_at(lambda r: r.kernel, reference, identity + np.float32(COUPLING) * (reference.kernel - identity))
 
 
-def _photom(photom: Photom | PhotomSoss | Carried) -> Photom | PhotomSoss | Carried:
+def _photom(photom: Photom | PhotomImage | PhotomSoss | Carried) -> Photom | PhotomImage | PhotomSoss | Carried:
     if not isinstance(photom, Carried):
         return _scaled("conversion", FLUX)(photom)
     table = photom.content["phot_table"].copy()

@@ -65,6 +65,10 @@ class Spectrum(eqx.Module):
         """The profile at rest."""
         return self.profiles.at_rest()
 
+    def apart(self) -> "tuple[Spectrum]":
+        """Return what the truth keeps one image of: the order as a whole, whose elements lie side by side."""
+        return (self,)
+
     def light(
         self, start_s: Float[Array, "read"], exposure_s: Float[Array, ""], pointing: Pointing
     ) -> tuple[Float[Array, "read y x"], Float[Array, "along"]]:

@@ -4,6 +4,8 @@ What a dispersion element is to a spectrum, a piece of the filter's band is here
 image, which grows with the wavelength, is one number. Behind a weak lens all wavelengths have one image: one piece.
 """
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +38,12 @@ class PointSource(eqx.Module):
     along_um: Float[Array, "along"]  # middle of each piece
     box: point_spread.Box = eqx.field(static=True)
     shape: tuple[int, int] = eqx.field(static=True)
+
+    def apart(self) -> "tuple[PointSource, ...]":
+        """Return the star in the light of each piece of the band alone."""
+        bands = self.response.bands
+        alone = (np.arange(len(bands)) == piece for piece in range(len(bands)))
+        return tuple(replace(self, response=replace(self.response, bands=bands * one[:, None])) for one in alone)
 
     def light(
         self, start_s: Float[Array, "read"], exposure_s: Float[Array, ""], pointing: Pointing

@@ -123,6 +123,7 @@ def _optics(
         library["photom"] = optical.photom(known, constants)
     else:
         library["photom"] = imager.photom(known, constants.spectra[0], float(np.mean(constants.maps.gain)))
+        library["tsophot"] = imager.tsophot(known)
     if "fflat" in library:
         library["dflat"] = flats.detector(flat)
     if "pastasoss" in library:
