@@ -51,7 +51,7 @@ def fit_file(
     several = len(spectrum.depth) > 1
     if several:
         report["spectrum"] = spectrum_summary(spectrum)
-    root = file.stem.removesuffix("_whtlt")
+    root = file.stem.removesuffix("_whtlt").removesuffix("_phot")
     figures = {f"{root}_fit.png": draw_white(white, system)}
     if several or spectra:
         figures[f"{root}_spectrum.png"] = draw_spectrum(spectrum, spectra)

@@ -1,7 +1,7 @@
 """Light curves from files of many makers, as `LightCurves` in one time scale.
 
 Read are
-- tables (ECSV, CSV, text): columns named for time and flux, one row per time (ours: `_whtlt.ecsv`) or, with a
+- tables (ECSV, CSV, text): columns named for time and flux, one row per time (`_whtlt.ecsv`, `_phot.ecsv`) or, with a
   wavelength column too, one row per time and wavelength; without names: time, flux and, if there, error;
 - `.npy` arrays whose rows (or columns) are time, flux and, if there, error (the WASP-39 b SOSS white light curve that
   exoUPRF distributes);
@@ -40,7 +40,7 @@ TIME = (
     "mjd-avg",
     "jd",
 )
-FLUX = ("whitelight_flux", "flux", "white_flux", "lc", "y", "whitelight_flux_order_1")
+FLUX = ("whitelight_flux", "flux", "white_flux", "lc", "y", "whitelight_flux_order_1", "net_aperture_sum")
 ERROR = (
     "whitelight_flux_error",
     "flux_err",
@@ -51,6 +51,7 @@ ERROR = (
     "sigma",
     "yerr",
     "whitelight_flux_error_order_1",
+    "net_aperture_sum_err",
 )
 WAVELENGTH = ("wavelength", "wavelength_um", "wave", "wl", "lambda")
 
@@ -142,9 +143,11 @@ def _table(path: Path) -> LightCurves:
         time, flux, *rest = _unnamed(table)
         return light_curves(time, flux, rest[0] if rest else None)
     err, wavelength = _column(table, ERROR), _column(table, WAVELENGTH)
-    exposure_s = (table.meta or {}).get("exposure_s")
+    told = table.meta or {}
+    exposure_s = told.get("exposure_s")
     if wavelength is None:
-        return light_curves(time, flux, err, exposure_s=exposure_s)
+        band = told.get("wavelength_um")
+        return light_curves(time, flux, err, None if band is None else np.array([band]), exposure_s)
     return _long(time, flux, err, wavelength, exposure_s)
 
 

@@ -72,6 +72,7 @@ def _meta(photometry: Photometry, meta: ExposureMeta) -> dict:
         f"mean in a circular annulus with r_inner={inner} pixels and r_outer={outer} pixels.",
         "number_of_integrations": len(photometry.flux),
         "time": "BJD_TDB - 2400000.5, at the mean time of the groups used",
+        "exposure_s": max(meta.ngroups - 1, 1) * meta.group_time_s,
         "flux_unit": photometry.unit,
         "wavelength_um": float(photometry.wavelength_um[0]),
         "band_um": [float(end) for end in photometry.band_um],

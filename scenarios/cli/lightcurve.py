@@ -7,7 +7,7 @@ import typer
 
 
 def lightcurve(
-    file: Annotated[Path, typer.Argument(help="light curves: _whtlt.ecsv, ECSV, CSV, text, npy or FITS")],
+    file: Annotated[Path, typer.Argument(help="light curves: _whtlt.ecsv, _phot.ecsv, ECSV, CSV, text, npy or FITS")],
     system: Annotated[
         str, typer.Option(help="TOML with orbit, limb darkening and priors, or a name such as wasp-39b")
     ] = "",
