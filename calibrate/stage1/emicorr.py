@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 
 from uptheramp.calibrate.references.emicorr import Emicorr, Wave
@@ -80,7 +80,8 @@ def _correct(
             phase, amplitude = known.phase[number], known.amplitude[number]
         phases.append(phase)
         amplitudes.append(amplitude)
-        data = data - clock.signal(phase, amplitude, state.integration).astype(data.dtype)
+        each = (data, *(jnp.broadcast_to(x, len(data)) for x in (phase, amplitude)), state.integration)
+        data = jax.lax.map(lambda x, clock=clock: x[0] - clock.signal(*x[1:]).astype(x[0].dtype), each)
     return data, EmiFit(jnp.stack(phases), jnp.stack(amplitudes))
 
 
@@ -109,11 +110,11 @@ class _Clock:
         return ((c[3] * within + c[2]) * within + c[1]) * within + c[0]
 
     def signal(
-        self, phase: Float[Array, "#integration"], amplitude: Float[Array, "#integration"], number: Array
-    ) -> Float[Array, "integration group y x"]:
-        """The interference in every pixel."""
-        start = (phase + number * self.integration)[:, None, None, None]
-        emi = amplitude[:, None, None, None] * self.wave(self.pixel + self.group[:, None, None] + start)
+        self, phase: Float[Array, ""], amplitude: Float[Array, ""], number: Int[Array, ""]
+    ) -> Float[Array, "group y x"]:
+        """The interference in every pixel of one integration."""
+        start = phase + number * self.integration
+        emi = amplitude * self.wave(self.pixel + self.group[:, None, None] + start)
         return jnp.repeat(emi, OUTPUTS, axis=-1)
 
 
@@ -163,19 +164,22 @@ def _fit(
 def _binned(
     data: Float[Array, "integration group y x"], good: Bool[Array, "y x"], clock: _Clock
 ) -> tuple[Float[Array, "integration bin group"], Float[Array, "integration bin"]]:
-    """Sums over steady pixels that share a phase, and how many there are."""
-    scatter = jnp.std(data, axis=1)
+    """Sums over steady pixels that share a phase, and how many there are; one integration at a time."""
+    scatter = jax.lax.map(lambda ramps: jnp.std(ramps, axis=0), data)
     steady = (scatter < STEADY * jnp.median(scatter)) & good
-    nints, ngroups, ny, nx = data.shape
+    ngroups, ny, nx = data.shape[1:]
     column = np.arange(nx // OUTPUTS)
-    steady = steady.reshape(nints, ny, nx // OUTPUTS, OUTPUTS) & ~np.isin(column, BAD_REFERENCE)[:, None]
-    parts = data.reshape(nints, ngroups, ny, nx // OUTPUTS, OUTPUTS)
-    values = jnp.where(steady[:, None], parts, 0).sum(-1, dtype=jnp.float64).reshape(nints, ngroups, -1)
+    steady = steady.reshape(-1, ny, nx // OUTPUTS, OUTPUTS) & ~np.isin(column, BAD_REFERENCE)[:, None]
     place = (clock.pixel * clock.bins).astype(int).reshape(-1)
-    sums = jnp.zeros((clock.bins, nints, ngroups)).at[place].add(jnp.moveaxis(values, -1, 0))
-    number = steady.sum(-1).reshape(nints, -1).T
-    counts = jnp.zeros((clock.bins, nints)).at[place].add(number)
-    return jnp.moveaxis(sums, 0, 1), counts.T
+
+    def binned(x: tuple[Array, Array]) -> tuple[Float[Array, "bin group"], Float[Array, "bin"]]:
+        ramps, used = x
+        parts = ramps.reshape(ngroups, ny, nx // OUTPUTS, OUTPUTS)
+        values = jnp.where(used, parts, 0).sum(-1, dtype=jnp.float64).reshape(ngroups, -1)
+        sums = jnp.zeros((clock.bins, ngroups)).at[place].add(values.T)
+        return sums, jnp.zeros(clock.bins).at[place].add(used.sum(-1).reshape(-1))
+
+    return jax.lax.map(binned, (data, steady))
 
 
 def _expansion(

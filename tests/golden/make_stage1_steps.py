@@ -44,7 +44,7 @@ def main() -> None:
     wave = np.sin(2 * np.pi * (np.arange(60) + 0.5) / 60)
     emi = Wave(np.float64(256.0), wave)
     clock = _Clock(state, Emicorr((emi,), 28, 15904, 1), emi)
-    state.data[:] += clock.signal(np.full(1, 0.313), np.full(1, 30.0), np.arange(2))
+    state.data[:] += np.stack([clock.signal(0.313, 30.0, number) for number in range(2)])
     out["emi_data"], out["emi_wave"] = state.data.copy(), wave
     out["emi_official"] = emicorr_refwave(state.data.copy(), state.pixeldq, wave, 1, 28, 15904, 256.0)
     np.savez_compressed(HERE / "stage1_steps.npz", **out)

@@ -24,7 +24,8 @@ def test_emicorr(separately, ngroups):
     waveform = np.sin(2 * np.pi * phases) + 0.3 * np.cos(6 * np.pi * phases)
     reference = Emicorr((Wave(np.float64(256.0), waveform), Wave(np.float64(9961.4), waveform)), 28, 15904, 1)
     for scale, wave in zip((40.0, 25.0), reference.waves, strict=True):
-        state.data[:] += _Clock(state, reference, wave).signal(np.full(1, 0.313), np.full(1, scale), np.arange(3))
+        clock = _Clock(state, reference, wave)
+        state.data[:] += np.stack([clock.signal(0.313, scale, number) for number in range(3)])
     theirs = state.data.copy()
     for wave in reference.waves:
         theirs = emicorr_refwave(
