@@ -132,8 +132,16 @@ def _unlit(
 
 
 def _flat(refs: CleanFlickerNoiseRefs, params: CleanFlickerNoiseParams) -> Float[Array, "#y #x"]:
-    """Relative response of the pixels, 1 where it is not asked for or not known."""
-    return refs.flat.data if params.apply_flat_field and refs.flat is not None else jnp.ones((1, 1), jnp.float32)
+    """Relative response of the pixels, that of their surroundings where it is not known; 1 if it is not asked for."""
+    if not params.apply_flat_field or refs.flat is None:
+        return jnp.ones((1, 1), jnp.float32)
+    response, good = refs.flat.data, (refs.flat.dq & flags.DO_NOT_USE) == 0
+    r, kept = background.ranked(response, good)
+    kept = background.background(r, kept, LEVEL_SIGMA, LEVEL_SIGMA, lower_half=True)
+    usual = good & background.admitted(response, r, kept)
+    return jnp.where(
+        good, response, coarse_background.model(response, usual, coarse_background.default_box(response.shape))
+    )
 
 
 @step(

@@ -34,6 +34,7 @@ class RefpixParams(eqx.Module):
     over `side_smoothing_length` lines (official), or "kriging", the best linear estimate for the drift and the noise
     that a sample of the exposure shows. A median hands on the noise and the rounding of one pixel; the linear estimate
     averages them, and gives back less than the whole level where the reference pixels are too noisy to know it.
+    `refpix_algorithm` has "median" alone: the official "sirs" is for full frames.
     """
 
     odd_even_columns: bool = eqx.field(static=True, default=True)
@@ -42,6 +43,7 @@ class RefpixParams(eqx.Module):
     side_smoothing_length: int = eqx.field(static=True, default=11)
     side_gain: float | jax.Array = 1.0
     siglimit: float | jax.Array = 3.0
+    refpix_algorithm: str = eqx.field(static=True, default="median")
     side_estimator: str = eqx.field(static=True, default="median")
 
 
@@ -51,10 +53,12 @@ def learn_predictor(sample: Ramps, refs: RefpixRefs, params: RefpixParams) -> Li
     Raises
     ------
     InputError
-        If there is no such estimator.
+        If there is no such estimator or algorithm.
     """
     if params.side_estimator not in SIDE_ESTIMATORS:
         raise InputError(f"refpix.side_estimator={params.side_estimator}: expected {' or '.join(SIDE_ESTIMATORS)}")
+    if params.refpix_algorithm != "median":
+        raise InputError(f"refpix.refpix_algorithm={params.refpix_algorithm}: windows take median (sirs: full frames)")
     r = sample.readout
     frames, dq = _in_read_order(sample)
     window = side_window(r, frames.shape[-2:])

@@ -6,10 +6,11 @@ import equinox as eqx
 import numpy as np
 import pytest
 
-from flicker_ramps import drifting, glowing, official_clean, unlit
+from flicker_ramps import drifting, glowing, official_clean, striped, unlit
 from official_ramps import call, electronics
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import fourier_noise
+from uptheramp.calibrate.references.flat import Flat
 from uptheramp.calibrate.stage1 import scene
 from uptheramp.calibrate.stage1.clean_flicker_noise import (
     CleanFlickerNoiseParams,
@@ -54,6 +55,22 @@ def test_noise_above_a_smooth_background(box, some_box):
     np.testing.assert_allclose(ours.data, theirs, atol=0.01)
     level = official_clean(state, dark)
     assert (np.abs(level - theirs).max() > 1) == some_box
+
+
+def test_pixels_without_a_flat_count_as_their_surroundings():
+    from jwst.clean_flicker_noise.background_level import background_level
+
+    state, response, _ = striped((48, 64), 1, 1, seed=20)
+    response = response * np.linspace(0.8, 1.2, 64, dtype=np.float32)
+    dark = np.ones((48, 64), bool)
+    dark[16:32] = False
+    bad = np.random.default_rng(20).random(dark.shape) < 0.02
+    theirs = np.where(bad, background_level(response, ~bad, background_method="model"), response).astype(np.float32)
+    flat = Flat(np.where(bad, np.float32(1), response), np.zeros_like(response), np.where(bad, 1, 0).astype(np.uint32))
+    refs = CleanFlickerNoiseRefs(*electronics((48, 64)), None, unlit(dark), flat=flat)
+    ours, _ = call(clean_flicker_noise, state, refs, CleanFlickerNoiseParams(apply_flat_field=True))
+    np.testing.assert_allclose(ours.data, official_clean(state, dark, flat=theirs), atol=0.01)
+    assert np.abs(official_clean(state, dark, flat=theirs) - official_clean(state, dark, flat=flat.data)).max() > 0.1
 
 
 def test_background_by_its_histogram():

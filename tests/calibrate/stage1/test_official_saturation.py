@@ -73,6 +73,7 @@ HISTORIES = {
     "a hit in the second group": (500, 50000, 65000, 66000, 67000),
     "a bright one without a hit": (20000, 41000, 62000, 65000, 65535),
     "a hit on a high bias": (18000, 31000, 65000, 65500, 65535),
+    "not to be judged": (65535, 65535, 65535, 65535, 65535),
     "partly in the last group": (10000, 25000, 40000, 55000, 59000),
 }
 
@@ -91,8 +92,9 @@ def test_saturation_of_single_histories(nframes, grow):
     bias[4, 4::9] = [15000 if "bias" in name else 0 for name in HISTORIES]
     state.pixeldq[4, 4] = flags.NONLINEAR
     dq = np.zeros(shape, np.uint32)
+    dq[4, 4::9] = [flags.NO_SAT_CHECK if "judged" in name else 0 for name in HISTORIES]
     theirs = official(state, threshold, dq, bias, grow)
-    refs = SaturationRefs(Saturation.tidy(threshold, dq), Superbias(bias, dq))
+    refs = SaturationRefs(Saturation.tidy(threshold, dq), Superbias(bias, dq * 0))
     ours, _ = call(saturation, state, refs, SaturationParams(n_pix_grow_sat=grow))
     same(ours, SimpleNamespace(groupdq=theirs[0], pixeldq=theirs[1]))
     seen = dict(zip(HISTORIES, np.asarray(ours.groupdq)[0, :, 4, 4::9].T.tolist(), strict=True))

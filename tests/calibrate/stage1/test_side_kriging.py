@@ -235,3 +235,5 @@ def test_axes_may_be_turned(exposure):
 def test_unknown_estimator_is_refused_in_one_line(exposure):
     with pytest.raises(InputError, match="side_estimator=mean: expected median or kriging"):
         learned((refpix,), exposure(nints=2).ramps, {}, {"refpix": RefpixParams(side_estimator="mean")})
+    with pytest.raises(InputError, match="refpix_algorithm=sirs: windows take median"):
+        learned((refpix,), exposure(nints=2).ramps, {}, {"refpix": RefpixParams(refpix_algorithm="sirs")})
