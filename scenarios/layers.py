@@ -6,6 +6,7 @@ Tables are merged key by key; everything else, lists included, is replaced whole
 """
 
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from uptheramp.calibrate import tables
 from uptheramp.calibrate.errors import InputError
 
 INHERIT = "inherit"
+
+
+def shipped(*folder: str) -> dict[str, Path]:
+    """TOML files that come with the package in a folder of this room, by name."""
+    entries = files("uptheramp.scenarios").joinpath(*folder).iterdir()
+    return {Path(str(p)).stem: Path(str(p)) for p in sorted(entries, key=str) if p.name.endswith(".toml")}
 
 
 def located(name: str, catalogue: Mapping[str, Path], what: str, folder: Path = Path()) -> Path:

@@ -8,7 +8,6 @@ curves `{ x = [...], y = [...] }`, linear between the knots, constant beyond.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +83,7 @@ class Scenario:
 
 def catalogue() -> dict[str, Path]:
     """Scenarios that come with the package, by name."""
-    folder = files("uptheramp.scenarios") / "catalog"
-    return {Path(str(p)).stem: Path(str(p)) for p in sorted(folder.iterdir(), key=str) if p.name.endswith(".toml")}
+    return layers.shipped("catalog")
 
 
 def find(name: str, values: Mapping[str, Any] | None = None, folder: Path = Path()) -> Scenario:

@@ -19,7 +19,6 @@ side by side (list), or `points` draws between `low` and `high` (random, sobol).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,8 +95,7 @@ class Sweep:
 
 def catalogue() -> dict[str, Path]:
     """Sweeps that come with the package, by name."""
-    folder = files("uptheramp.scenarios") / "sweeps"
-    return {Path(str(p)).stem: Path(str(p)) for p in sorted(folder.iterdir(), key=str) if p.name.endswith(".toml")}
+    return layers.shipped("sweeps")
 
 
 def find(name: str) -> tuple[Sweep, Path]:

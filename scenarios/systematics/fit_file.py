@@ -14,7 +14,6 @@ files = ["flat-seg001_uncal.fits"]
 """
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -108,8 +107,7 @@ class FitFile:
 
 def catalogue() -> dict[str, Path]:
     """Fits that come with the package, by name."""
-    folder = files("uptheramp.scenarios") / "systematics" / "catalog"
-    return {Path(str(p)).stem: Path(str(p)) for p in sorted(folder.iterdir(), key=str) if p.name.endswith(".toml")}
+    return layers.shipped("systematics", "catalog")
 
 
 def find(name: str) -> tuple[FitFile, Path]:
