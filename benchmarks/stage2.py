@@ -269,8 +269,11 @@ class Spectral:
             mine = {name: column[:, lit] for name, column in mine.items()}
             w, theirs_w = mine["WAVELENGTH"][0], official["WAVELENGTH"][0]
             at = np.abs(w[:, None] - theirs_w[None]).argmin(0)
-            self.wavelength = max(self.wavelength, float(np.abs(w[at] / theirs_w - 1).max()))
-            self._add({name: column[:, at] for name, column in mine.items()}, official)
+            paired = np.abs(w[at] - theirs_w) < 0.5 * np.abs(np.gradient(theirs_w))  # within half a dispersion element
+            at = at[paired]
+            self.wavelength = max(self.wavelength, float(np.abs(w[at] / theirs_w[paired] - 1).max(initial=0)))
+            mine = {name: column[:, at] for name, column in mine.items()}
+            self._add(mine, {name: column[:, paired] for name, column in official.items()})
 
     def _add(self, mine: Mapping[str, np.ndarray], official: Mapping[str, np.ndarray]) -> None:
         error = np.asarray(official["FLUX_ERROR"], float)

@@ -68,6 +68,7 @@ CARDS = {
     "persistence": "S_PERSIS",
     "photom": "S_PHOTOM",
     "picture_frame": "S_PCTFRM",
+    "pixel_replace": "S_PXREPL",
     "ramp_fit": "S_RAMP",
     "refpix": "S_REFPIX",
     "reset": "S_RESET",
@@ -103,7 +104,7 @@ def recipe(
     defaults = dict(stage1.DEFAULTS.get(table, {}))
     for later in (stage2.DEFAULTS, stage3.DEFAULTS):
         defaults |= later.get(table, {}).get(exp_type, {})
-    off = set(stage1.OFF.get(table, ()))
+    off = {*stage1.OFF.get(table, ()), *stage2.OFF}
     params, skipped = _override({s.name: s for stage in steps for s in stage}, defaults, overrides or {}, off)
     kept = [tuple(s for s in stage if s.name not in skipped) for stage in steps]
     return Recipe(table, *kept, params=params, skipped=tuple(sorted(skipped)))

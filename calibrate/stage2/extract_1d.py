@@ -70,7 +70,7 @@ class Extract1dParams(eqx.Module):
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
-                raise InputError(f"extract_1d.{name}={getattr(self, name)}: give one of {', '.join(choices)}")
+                raise InputError(f"extract_1d.{name}={getattr(self, name)}: give one of {', '.join(known)}")
         if self.background == "fit" and self.method == "box":
             raise InputError("extract_1d.background=fit needs extract_1d.method=optimal; a box knows no level")
         if self.lines == "across" and self.background != "fit":

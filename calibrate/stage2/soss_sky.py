@@ -8,16 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import order
 from uptheramp.calibrate.kernels.aperture import ratio
 from uptheramp.calibrate.references.bkg import Bkg
-from uptheramp.calibrate.stage2.usable import in_the_light
+from uptheramp.calibrate.stage2.usable import in_the_light, zeroed
 from uptheramp.calibrate.state import Rates
 from uptheramp.calibrate.step import step
 
 STEP_COLUMNS = (685, 725)  # between which the step is looked for
 LAST_COLUMN = 950  # beyond it the star is everywhere, and no scale is measured
 BLUR_PX = 3.0
+IMAGES = ("median", "all")
 
 
 class Sky(eqx.Module):
@@ -37,32 +39,41 @@ class BkgSubtractParams(eqx.Module):
     """Which pixels tell the scale, as in the official step.
 
     Of the pixels fainter than the percentile `soss_source_percentile` of the image, those whose ratio to the template
-    lies between the percentiles `soss_bkg_percentile_low` and `_high` of these ratios.
+    lies between the percentiles `soss_bkg_percentile_low` and `_high` of these ratios. `images`: "median" takes them
+    from the median image, "all" from all integrations of the sample together, as the official step does.
     """
 
     soss_source_percentile: float = 35.0
     soss_bkg_percentile_low: float = 25.0
     soss_bkg_percentile_high: float = 50.0
+    images: str = eqx.field(static=True, default="median")
+
+    def __check_init__(self):
+        if self.images not in IMAGES:
+            raise InputError(f"bkg_subtract.images={self.images}: give one of {', '.join(IMAGES)}")
 
 
 def learn_sky(sample: Rates, refs: BkgSubtractRefs, params: BkgSubtractParams) -> Sky:
-    """Scale each template left and right of its step to the sample's median image; the best one is the sky.
+    """Scale each template left and right of its step to the sample's images; the best one is the sky.
 
     The median image stands for all integrations, because the sky is the same in all: noise of single ones would enter
-    the choice of faint pixels. The official step pools the pixels of all integrations instead.
+    the choice of faint pixels.
     """
     shape = sample.data.shape[-2:]
     if refs.bkg is None:
         return Sky(jnp.zeros(shape, sample.data.dtype))
     science = in_the_light(sample)
-    good = science.any(0)
-    image = jnp.where(good, order.median(sample.data, science), 0)
+    if params.images == "all":
+        good, image = science, zeroed(sample.data, science)
+    else:
+        good = science.any(0)
+        image = jnp.where(good, order.median(sample.data, science), 0)
     faint = good & (image < _percentile(image, good, params.soss_source_percentile))
     column = np.arange(shape[1])
     skies, misfits = [], []
     for template in jnp.asarray(refs.bkg.data, image.dtype):
         right = column >= step_column(template)[:, None]
-        sky, misfit = jnp.zeros_like(image), jnp.zeros((), image.dtype)
+        sky, misfit = jnp.zeros(shape, image.dtype), jnp.zeros((), image.dtype)
         for side, told in ((~right, faint & ~right), (right, faint & right & (column <= LAST_COLUMN))):
             scale = _scale(image, template, told, params)
             sky = jnp.where(side, scale * template, sky)
@@ -94,7 +105,10 @@ def _blurred(image: Float[Array, "y x"], axis: int) -> Float[Array, "y x"]:
 
 
 def _scale(
-    image: Float[Array, "y x"], template: Float[Array, "y x"], told: Bool[Array, "y x"], params: BkgSubtractParams
+    image: Float[Array, "*n y x"],
+    template: Float[Array, "y x"],
+    told: Bool[Array, "*n y x"],
+    params: BkgSubtractParams,
 ) -> Float[Array, ""]:
     """Median ratio of image to template over the pixels between two percentiles of it; 0 where there is none."""
     told &= template > 0
@@ -107,7 +121,7 @@ def _scale(
 
 
 def _percentile(
-    image: Float[Array, "y x"], chosen: Bool[Array, "y x"], at: Float[Array, ""] | float
+    image: Float[Array, "*n y x"], chosen: Bool[Array, "*n y x"], at: Float[Array, ""] | float
 ) -> Float[Array, ""]:
     return jnp.nanpercentile(jnp.where(chosen, image, jnp.nan), at).astype(image.dtype)
 

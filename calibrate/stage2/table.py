@@ -14,6 +14,7 @@ from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, extract_1d
 from uptheramp.calibrate.stage2.flat_field import flat_field
 from uptheramp.calibrate.stage2.photom import photom
 from uptheramp.calibrate.stage2.photom_image import photom as photom_image
+from uptheramp.calibrate.stage2.pixel_replace import PixelReplaceParams, pixel_replace
 from uptheramp.calibrate.stage2.wavecorr import wavecorr
 from uptheramp.calibrate.step import Step
 
@@ -21,8 +22,8 @@ _ONE_ORDER = ("NRS_BRIGHTOBJ", "NRC_TSGRISM", "MIR_LRS-SLITLESS")
 _SOSS, _SLIT = "NIS_SOSS", "NRS_BRIGHTOBJ"
 _IMAGED = ("NRC_TSIMAGE", "MIR_IMAGE")
 
-_OURS = (assign_wcs, flat_field, bkg_subtract, photom, extract_1d)
-_OFFICIAL = (assign_wcs, flat_field, photom, extract_1d)
+_OURS = (assign_wcs, flat_field, bkg_subtract, photom, pixel_replace, extract_1d)
+_OFFICIAL = (assign_wcs, flat_field, photom, pixel_replace, extract_1d)
 # wavelengths, by order and column, come with PASTASOSS into the extraction, as in the official step
 _OF_SOSS = (soss_sky.bkg_subtract, flat_field, soss_extract.extract_1d, photom_soss.photom)
 # all that photometry wants of assign_wcs is the target's pixel, and that is in the header (references/target.py)
@@ -46,16 +47,22 @@ TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
     "jwst_2021": _by_type(_OFFICIAL),
 }
 
+OFF = (pixel_replace.name,)  # run when asked for: `--set pixel_replace.skip=false`
+
 # the official step subtracts the background itself, unclipped, and loses the light of bad pixels
 _EXTRACT_OFFICIAL = {extract_1d.name: Extract1dParams(background="subtract", missing="omit", trace=False)}
 # that of SOSS with soss_atoca = False: its ATOCA is not here
-_BOX_OFFICIAL = {
-    soss_extract.extract_1d.name: soss_extract.Extract1dParams(method="box", background="none", decontaminate=False)
+_BOX_OFFICIAL: dict[str, Any] = {
+    soss_sky.bkg_subtract.name: soss_sky.BkgSubtractParams(images="all"),
+    soss_extract.extract_1d.name: soss_extract.Extract1dParams(method="box", background="none", decontaminate=False),
 }
 _DEFAULTS_OFFICIAL = dict.fromkeys(_ONE_ORDER, _EXTRACT_OFFICIAL) | {_SOSS: _BOX_OFFICIAL}
 
+_DEFAULTS_OURS: dict[str, dict[str, Any]] = {
+    exp_type: {pixel_replace.name: PixelReplaceParams(variance="sum")} for exp_type in _ONE_ORDER
+}
 # a line of a NIRCam grism lies along the dispersion and is read by four outputs
-_DEFAULTS_OURS = {"NRC_TSGRISM": {extract_1d.name: Extract1dParams(outputs=4)}}
+_DEFAULTS_OURS["NRC_TSGRISM"] |= {extract_1d.name: Extract1dParams(outputs=4)}
 
 DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "recommended": _DEFAULTS_OURS,

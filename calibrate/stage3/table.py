@@ -3,6 +3,7 @@
 from typing import Any
 
 from uptheramp.calibrate.references.tsophot import OFFICIAL_PX, RADII
+from uptheramp.calibrate.stage2.pixel_replace import pixel_replace
 from uptheramp.calibrate.stage2.table import DEFAULTS as STAGE2_DEFAULTS
 from uptheramp.calibrate.stage2.table import TABLES as STAGE2
 from uptheramp.calibrate.stage3.outlier_detection import outlier_detection
@@ -11,13 +12,15 @@ from uptheramp.calibrate.state import Spectra
 from uptheramp.calibrate.step import Step
 from uptheramp.calibrate.stream import split
 
-# spectra are made of the images once more, as in Stage 2, so that outliers are known
+
+def _once_more(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Spectra are made of the images again, as in Stage 2, so that outliers are known; images get their photometry."""
+    filled = (step for step in steps if step is pixel_replace)
+    return outlier_detection, *filled, *(split(steps, Spectra)[1] or (tso_photometry,))
+
+
 TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
-    name: {
-        exp_type: (outlier_detection, *(split(steps, Spectra)[1] or (tso_photometry,)))
-        for exp_type, steps in table.items()
-    }
-    for name, table in STAGE2.items()
+    name: {exp_type: _once_more(steps) for exp_type, steps in table.items()} for name, table in STAGE2.items()
 }
 
 # the radii are parameters of the official step since TSOPHOT was given up

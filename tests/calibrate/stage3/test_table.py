@@ -3,6 +3,7 @@ import pytest
 
 from uptheramp.calibrate import flags, pipeline, stream
 from uptheramp.calibrate.references.extract1d import Extract1d
+from uptheramp.calibrate.stage2.table import OFF
 from uptheramp.calibrate.stage2.table import TABLES as STAGE2
 from uptheramp.calibrate.stage3.table import DEFAULTS, TABLES
 from uptheramp.calibrate.state import Rates
@@ -26,7 +27,7 @@ def test_a_cosmic_ray_is_flagged_and_its_light_restored(name, biased):
     wavelength = np.broadcast_to(np.arange(1, 7, dtype=np.float32), (11, 6))
     state = Rates(data, 0.5 * ones, 0.5 * ones, 0 * ones, np.zeros(data.shape, np.uint32), np.arange(30), wavelength)
     aperture = Extract1d(np.array([0.5]), np.array([9.5]), np.zeros((0, 2, 1)), 1)
-    steps, params = TABLES[name][PRISM], DEFAULTS[name].get(PRISM, {})
+    steps, params = tuple(s for s in TABLES[name][PRISM] if s.name not in OFF), DEFAULTS[name].get(PRISM, {})
     library = stream.learned(steps, state, {"extract1d": aperture}, params)
     out, _ = pipeline.compiled(steps, state, library, params)
     error = (np.asarray(out.flux) - profile[1:10].sum()) / np.asarray(out.err)
