@@ -18,7 +18,7 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references.optics import slit, source
-from uptheramp.calibrate.references.slits import SLITS
+from uptheramp.calibrate.references.slits import of_target
 
 
 class Extract1d(eqx.Module):
@@ -165,7 +165,7 @@ class Extract1d(eqx.Module):
 
 def _choose(apertures: list[dict[str, Any]], meta: ExposureMeta, path: Path) -> dict[str, Any]:
     """Find the target aperture of the first order that is meant for this exposure."""
-    names = ("ANY", meta.exp_type, SLITS.get(meta.exp_type, meta.exp_type))
+    names = ("ANY", meta.exp_type, of_target(meta) or meta.exp_type)
     found = [
         a
         for a in apertures

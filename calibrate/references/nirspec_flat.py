@@ -15,8 +15,8 @@ from jaxtyping import Array, Float, UInt32
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import base
+from uptheramp.calibrate.references.slits import of_target
 
-SLIT = "S1600A1"
 EVERYWHERE_UM = (0.1, 10.0)
 
 
@@ -49,7 +49,7 @@ class NirspecFlat(eqx.Module):
         with fits.open(path, memmap=False) as hdus:
             if "FAST_VARIATION" not in hdus:
                 raise InputError(f"{path}: no extension FAST_VARIATION; it is not a flat of NIRSpec")
-            table = _fast(hdus["FAST_VARIATION"].data, path)
+            table = _fast(hdus["FAST_VARIATION"].data, of_target(meta), path)
             images, plane_um = _images(hdus, meta, path), np.zeros(0)
             if "WAVELENGTH" in hdus:
                 plane_um = np.ravel(np.asarray(hdus["WAVELENGTH"].data["wavelength"], np.float64))
@@ -112,15 +112,15 @@ def _images(hdus: fits.HDUList, meta: ExposureMeta, path: Path) -> tuple[np.ndar
     return data, np.broadcast_to(err, data.shape).copy(), np.broadcast_to(dq, data.shape).copy()
 
 
-def _fast(rows: Any, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _fast(rows: Any, slit: str, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Wavelength, response and error of the slit's row, or of a table of numbers."""
     columns = [np.asarray(rows[name], np.float32) for name in ("wavelength", "data", "error")]
     if columns[0].ndim > 1:
         at = 0
         if "slit_name" in rows.names:
-            found = [k for k, name in enumerate(rows["slit_name"]) if name.strip().upper() in (SLIT, "ANY")]
+            found = [k for k, name in enumerate(rows["slit_name"]) if name.strip().upper() in (slit, "ANY")]
             if not found:
-                raise InputError(f"{path}: FAST_VARIATION has no row for {SLIT}, and none for ANY; use another flat")
+                raise InputError(f"{path}: FAST_VARIATION has no row for {slit}, and none for ANY; use another flat")
             at = found[0]
         knots = int(rows["nelem"][at]) if "nelem" in rows.names else columns[0].shape[1]
         columns = [column[at][:knots] for column in columns]

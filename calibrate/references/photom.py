@@ -12,6 +12,7 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import base
 from uptheramp.calibrate.references.fading import fading
+from uptheramp.calibrate.references.slits import of_target
 
 ARCSEC2_PER_SR = 4.254517e10
 _METRE = 1e-4  # wavelengths below this are in metres: some NIRSpec tables
@@ -26,10 +27,14 @@ class Table(NamedTuple):
     per_micron: bool  # the factor is per micron of dispersion
 
 
+_BY_SLIT = Table("NrsFsPhotomModel", ("filter", "grating", "slit"), "photmj", False)
+_BY_SUBARRAY = Table("MirLrsPhotomModel", ("filter", "subarray"), "photmjsr", False)
 TABLES = {
-    "NRS_BRIGHTOBJ": Table("NrsFsPhotomModel", ("filter", "grating", "slit"), "photmj", False),
+    "NRS_BRIGHTOBJ": _BY_SLIT,
+    "NRS_FIXEDSLIT": _BY_SLIT,
     "NRC_TSGRISM": Table("NrcWfssPhotomModel", ("filter", "pupil", "order"), "photmjsr", True),
-    "MIR_LRS-SLITLESS": Table("MirLrsPhotomModel", ("filter", "subarray"), "photmjsr", False),
+    "MIR_LRS-SLITLESS": _BY_SUBARRAY,
+    "MIR_LRS-FIXEDSLIT": _BY_SUBARRAY,
 }
 UNITS = {"photmj": "MJy", "photmjsr": "MJy/sr"}
 
@@ -113,8 +118,8 @@ def _unit(table: Table, *, per_micron: bool) -> str:
 
 
 def wanted(table: Table, meta: ExposureMeta, order: int = 1) -> dict[str, Any]:
-    """Values of the key columns for this exposure and order; bright objects have one slit."""
-    known = {"slit": "S1600A1", "order": order}
+    """Values of the key columns for this exposure and order."""
+    known = {"slit": of_target(meta), "order": order}
     return {key: known.get(key, getattr(meta, key, None)) for key in table.keys}
 
 

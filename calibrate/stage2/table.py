@@ -18,8 +18,9 @@ from uptheramp.calibrate.stage2.pixel_replace import PixelReplaceParams, pixel_r
 from uptheramp.calibrate.stage2.wavecorr import wavecorr
 from uptheramp.calibrate.step import Step
 
-_ONE_ORDER = ("NRS_BRIGHTOBJ", "NRC_TSGRISM", "MIR_LRS-SLITLESS")
-_SOSS, _SLIT = "NIS_SOSS", "NRS_BRIGHTOBJ"
+_SLITS = ("NRS_BRIGHTOBJ", "NRS_FIXEDSLIT")
+_ONE_ORDER = (*_SLITS, "NRC_TSGRISM", "MIR_LRS-SLITLESS", "MIR_LRS-FIXEDSLIT")
+_SOSS = "NIS_SOSS"
 _IMAGED = ("NRC_TSIMAGE", "MIR_IMAGE")
 
 _OURS = (assign_wcs, flat_field, bkg_subtract, photom, pixel_replace, extract_1d)
@@ -37,7 +38,7 @@ def _behind_a_slit(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 def _by_type(steps: tuple[Step, ...]) -> dict[str, tuple[Step, ...]]:
-    spectra = dict.fromkeys(_ONE_ORDER, steps) | {_SLIT: _behind_a_slit(steps), _SOSS: _OF_SOSS}
+    spectra = dict.fromkeys(_ONE_ORDER, steps) | dict.fromkeys(_SLITS, _behind_a_slit(steps)) | {_SOSS: _OF_SOSS}
     return spectra | dict.fromkeys(_IMAGED, _OF_IMAGES)
 
 

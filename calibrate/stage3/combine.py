@@ -33,11 +33,11 @@ def points(spectra: Spectra) -> Points:
     variance = poisson + rnoise
     good = ((spectra.dq & flags.DO_NOT_USE) == 0) & jnp.isfinite(flux) & jnp.isfinite(variance)
     held = jax.lax.stop_gradient((jnp.where(good, flux, jnp.nan), jnp.where(good, variance, jnp.nan)))
-    typical = [jnp.nan_to_num(jnp.nanmedian(x, axis=0)) for x in held]
+    light, noise = (jnp.nan_to_num(jnp.nanmedian(x, axis=0)) for x in held)
     of_pairs = jnp.nan_to_num(jnp.nanmedian(jax.lax.stop_gradient(jnp.asarray(spectra.covariance, float)), axis=0))
     shared = jnp.zeros((flux.shape[1], 0)) if spectra.shared is None else jnp.asarray(spectra.shared, float)
     return Points(
-        jnp.where(good, flux, 0), jnp.where(good, variance, 0), good, *typical, shared, spectra.pairs, of_pairs
+        jnp.where(good, flux, 0), jnp.where(good, variance, 0), good, light, noise, shared, spectra.pairs, of_pairs
     )
 
 

@@ -27,7 +27,7 @@ from uptheramp.calibrate.references.optics.directions import (
 )
 from uptheramp.calibrate.references.optics.dispersers import Disperser
 from uptheramp.calibrate.references.optics.light import Light, barycentric
-from uptheramp.calibrate.references.slits import NUMBERS, SLITS
+from uptheramp.calibrate.references.slits import NUMBERS, of_target
 
 # OTE and FORE lead on to the sky; where the source stands in the slit is found through them
 REFTYPES = ("camera", "collimator", "disperser", "fore", "fpa", "msa", "ote", "wavelengthrange")
@@ -189,10 +189,11 @@ def _misses(meta: ExposureMeta) -> InputError:
 
 def name(meta: ExposureMeta) -> str:
     """The slit of the target."""
-    slit = SLITS.get(meta.exp_type) or getattr(meta.geometry, "slit", None)
-    if slit not in NUMBERS:
-        raise InputError(f"FXD_SLIT is {slit}; the header must name one of {', '.join(NUMBERS)}")
-    return slit
+    found = of_target(meta)
+    if not found:
+        named = getattr(meta.geometry, "slit", None)
+        raise InputError(f"FXD_SLIT is {named}; the header must name one of {', '.join(NUMBERS)}")
+    return found
 
 
 def the_slit(path: Path, meta: ExposureMeta) -> Slit:
