@@ -1,9 +1,8 @@
-"""References that only the official pipeline reads, carried to their file as its data models want them.
+"""References that our steps do not hold as they are, carried to their file as the official data models want them.
 
-Our steps take wavelengths from WAVEMAP, pixel response from FLAT and apertures from EXTRACT1D. The official ones want
-the same knowledge as optical models (DISTORTION, SPECWCS, FPA, CAMERA, DISPERSER, ...) and in further tables (DFLAT,
-AREA, SPECKERNEL, ...). Those hold nothing that our core would compute with, so one class serves them all; what each
-holds is said where it is made, in simulate/calibration/.
+Optical models (SPECWCS, FPA, CAMERA, DISPERSER, ...) become the wavelengths of pixels when they are read
+(`references/optics/`); DISTORTION, AREA, SPECKERNEL and others are read by the official pipeline alone. One class
+serves them all; what each holds is said where it is made, in simulate/calibration/.
 """
 
 from collections.abc import Mapping
