@@ -5,7 +5,10 @@
 The image out of transit and that in mid-transit (a planet on a star without limb darkening hides k^2 of the light) of
 WASP-39 b, sky included, go through `extract_1d` with references that are wrong in one way. A depth is judged against
 that of the order's own light with the same weights; channels have R = 100. Writes, for each error and method, median,
-95th percentile and maximum of |D0 - D| over the channels of each order, in ppm.
+95th percentile and maximum of |D0 - D| over the channels of each order, in ppm. The same for a planet whose depth
+jumps by 10 000 ppm from order to order, for profiles cut as official ones are and for profiles from the data: the image
+without noise, or the median of integrations with noise. It shows what part of the light one order lends another. The
+full model (`method = "full"`) is judged with wrong throughputs, line spreads and wavelengths besides.
 """
 
 import json
@@ -13,19 +16,21 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import numpy as np
 
 from uptheramp.calibrate.instruments.core import Order
 from uptheramp.calibrate.io.atomic import whole
+from uptheramp.calibrate.kernels import trace_profiles
 from uptheramp.calibrate.references.specprofile import Specprofile
 from uptheramp.calibrate.series import usable_range
-from uptheramp.calibrate.stage2.soss_extract import Extract1dParams, Extract1dRefs, Typical, extract_1d
+from uptheramp.calibrate.stage2.soss_extract import Extract1dParams, Extract1dRefs, Typical, extract_1d, learn_typical
 from uptheramp.calibrate.stage3.bins import membership, of_orders
-from uptheramp.calibrate.state import Rates
+from uptheramp.calibrate.state import Rates, take
 from uptheramp.scenarios.scenario import find, observation_of
-from uptheramp.simulate.calibration.soss_extraction import pastasoss
+from uptheramp.simulate.calibration.soss_extraction import pastasoss, speckernel
 from uptheramp.simulate.optics import trace
 from uptheramp.simulate.ramps.render import build
 
@@ -37,6 +42,9 @@ METHODS = {
     "box": Extract1dParams(method="box"),
     "plain box": Extract1dParams(method="box", decontaminate=False, background="none"),
 }
+APART = 0.01  # between the depths of one order and the next
+SAMPLE, SLOPE_S = 24, 49.4  # integrations whose median gives profiles, and how long each looks
+FULL = {"full": Extract1dParams(method="full")}
 SCENARIO = find("wasp-39b-niriss-soss-quick")
 OBSERVATION = observation_of(SCENARIO, replace(SCENARIO.mode[0], nints=2, integrations_in_transit=0.0))
 
@@ -56,6 +64,46 @@ def wrong_profiles() -> Iterator[tuple[str, np.ndarray]]:
     for reach in (80, 40, 25, 15):
         yield f"cut at {reach} px", true * near(reach)
     yield "order 3 unknown", true * np.array([1, 1, 0])[:, None, None]
+
+
+def wrong_models() -> Iterator[tuple[str, Extract1dRefs]]:
+    """Yield what is wrong and the references of the full model that result, with true profiles."""
+    solution = pastasoss(OBSERVATION)
+    right = Extract1dRefs(
+        solution, Specprofile(profiles(), solution.order), Typical(np.empty(0)), speckernel(OBSERVATION)
+    )
+    yield "nothing", right
+    curve = np.asarray(solution.throughput, float)
+    second = np.array([[0.0], [1.0], [0.0]])
+    for part in (0.01, 0.05, 0.2):
+        yield (
+            f"throughput of order 2 {part:.0%} too high",
+            replace(right, pastasoss=replace(solution, throughput=curve * (1 + part * second))),
+        )
+    wave = np.sin(2 * np.pi * np.asarray(solution.throughput_um, float) / 0.1)
+    for part in (0.01, 0.05):
+        rippled = replace(solution, throughput=curve * (1 + part * wave * second))
+        yield f"throughput of order 2 rippled by {part:.0%}", replace(right, pastasoss=rippled)
+    for scale in (1.03, 1.1, 1.2):
+        yield f"line spread {scale - 1:.0%} too wide", replace(right, speckernel=speckernel(OBSERVATION, scale))
+    for shift in (0.1, 0.3):
+        step = np.gradient(np.asarray(solution.wavelength_um, float), axis=1) * second
+        moved = replace(solution, wavelength_um=np.asarray(solution.wavelength_um, float) + shift * step)
+        yield f"wavelengths of order 2 {shift} px off", replace(right, pastasoss=moved)
+
+
+def learned_profiles(image: np.ndarray, variance: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield profiles for orders that differ much: true ones, as official files have them, and from the image."""
+    true = profiles()
+    yield "nothing", true
+    yield "cut at 25 px", true * near(25)
+    solution = pastasoss(OBSERVATION)
+    traces = np.asarray(solution.trace_px, float), np.asarray(solution.wavelength_um, float)
+    yield "from the image without noise", trace_profiles.fit(image, 1 / variance, *traces)
+    # the median of n normal values has pi / 2 of the variance of their mean
+    spread = np.sqrt(np.pi / 2 * variance / SLOPE_S / SAMPLE)
+    noisy = image + spread * np.random.default_rng(0).standard_normal(image.shape)
+    yield f"from the median of {SAMPLE} integrations", trace_profiles.fit(noisy, 1 / variance, *traces)
 
 
 def profiles(shift: float = 0.0, widened: float = 0.0, wings: float = 1.0) -> np.ndarray:
@@ -89,32 +137,60 @@ def main(out: Path) -> None:
     )
     shares = np.stack([np.asarray(s.profile, float) for s in constants.spectra])
     sky = np.asarray(constants.background, float)
+    image = (shares * light[:, None]).sum(0) + sky
+    variance = image + READ_E_PER_S**2
+    star = (hidden, shares, sky)
+    rows = judged("WASP-39 b", with_profiles(wrong_profiles()), METHODS, light, *star)
+    rows += judged("WASP-39 b", wrong_models(), FULL, light, *star)
+    apart = light * (0.02 + APART * np.arange(len(light)))[:, None]
+    learned = with_profiles(learned_profiles(image, variance))
+    rows += judged("orders 10000 ppm apart", learned, METHODS, light, apart, shares, sky)
+    with whole(out) as temporary:
+        temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def with_profiles(believed: Iterator[tuple[str, np.ndarray]]) -> Iterator[tuple[str, Extract1dRefs]]:
+    """References with these profiles, otherwise right."""
+    solution = pastasoss(OBSERVATION)
+    for name, shape in believed:
+        yield name, Extract1dRefs(solution, Specprofile(shape, solution.order), Typical(np.empty(0)))
+
+
+def judged(
+    planet: str,
+    believed: Iterator[tuple[str, Extract1dRefs]],
+    methods: dict[str, Extract1dParams],
+    light: np.ndarray,
+    hidden: np.ndarray,
+    shares: np.ndarray,
+    sky: np.ndarray,
+) -> list[dict[str, Any]]:
+    """Rows of the table for one planet: `light` of the orders, and what of it the planet hides."""
     alone = shares * light[:, None]  # one image for each order
     transit = (shares * (light - hidden)[:, None]).sum(0)
     images = np.concatenate([[alone.sum(0) + sky, transit + sky], alone])
     zero = np.zeros_like(images)
     variance = np.broadcast_to(images[0] + READ_E_PER_S**2, images.shape)
     state = Rates(images, variance, zero, zero, np.zeros(images.shape, np.uint32), np.arange(len(images)))
-    solution = pastasoss(OBSERVATION)
     extract = eqx.filter_jit(extract_1d)
+    depth = (hidden / np.where(light > 0, light, 1)).ravel()
     rows = []
-    for name, believed in wrong_profiles():
-        refs = Extract1dRefs(solution, Specprofile(believed, solution.order), Typical(variance[0]))
-        for method, params in METHODS.items():
-            spectra, _ = extract(state, refs, params)
+    for name, refs in believed:
+        for method, params in methods.items():
+            typical = replace(learn_typical(take(state, slice(0, 1)), refs, params), variance=variance[0])
+            spectra, _ = extract(state, replace(refs, typical=typical), params)
             order = np.asarray(spectra.order)
             flux = np.nan_to_num(np.asarray(spectra.flux))
-            own = np.select([order == n for n in solution.order], list(flux[2:]))
-            depth = (hidden / np.where(light > 0, light, 1)).ravel()
+            own = np.select([order == n for n in refs.pastasoss.order], list(flux[2:]))
             wavelength = usable_range(spectra, OBSERVATION.mode.useful_range_um, OBSERVATION.mode.orders)
             bins = of_orders(wavelength, order, resolving_power=POWER)
             weight = np.asarray(membership(wavelength, order, bins)) * np.maximum(flux[0], 0) / _variance(spectra)
             found = 1 - (weight @ flux[1]) / (weight @ flux[0])
             error = np.abs(found - (weight @ (own * depth)) / (weight @ own)) * 1e6
-            rows += [{"wrong": name, "method": method, "order": n, **_summary(error[bins.order == n])} for n in (1, 2)]
+            about = {"planet": planet, "wrong": name, "method": method}
+            rows += [{**about, "order": n, **_summary(error[bins.order == n])} for n in (1, 2)]
             print(rows[-2], rows[-1], flush=True)
-    with whole(out) as temporary:
-        temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return rows
 
 
 def _variance(spectra) -> np.ndarray:

@@ -1,7 +1,7 @@
 """References that our steps do not hold as they are, carried to their file as the official data models want them.
 
 Optical models (SPECWCS, FPA, CAMERA, DISPERSER, ...) become the wavelengths of pixels when they are read
-(`references/optics/`); DISTORTION, AREA, SPECKERNEL and others are read by the official pipeline alone. One class
+(`references/optics/`); DISTORTION, AREA and others are read by the official pipeline alone. One class
 serves them all; what each holds is said where it is made, in simulate/calibration/.
 """
 

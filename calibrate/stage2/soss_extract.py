@@ -1,5 +1,8 @@
 """Take the orders of SOSS apart and extract each of them, column by column."""
 
+from dataclasses import replace
+from typing import Any, NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,27 +11,39 @@ from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags, host
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.kernels import columns, order, trace_profiles
+from uptheramp.calibrate.kernels import columns, common_grid, order, trace_profiles
 from uptheramp.calibrate.kernels.aperture import ratio
 from uptheramp.calibrate.references.pastasoss import Pastasoss
+from uptheramp.calibrate.references.speckernel import Speckernel
 from uptheramp.calibrate.references.specprofile import Specprofile
 from uptheramp.calibrate.stage2.typical import typical_variance
 from uptheramp.calibrate.stage2.usable import in_the_light, variances, zeroed
 from uptheramp.calibrate.state import Rates, Spectra
 from uptheramp.calibrate.step import step
 
-METHODS, BACKGROUNDS, PROFILES = ("optimal", "box"), ("constant", "none"), ("reference", "data")
+METHODS, BACKGROUNDS, PROFILES = ("optimal", "box", "full"), ("constant", "none"), ("reference", "data")
+
+
+class Common(eqx.Module):
+    """One spectrum of the star behind all orders (`kernels/common_grid.py`): orders lie end to end.
+
+    `flux` is that of the median image by column, `rebuilding` makes of such fluxes those of one spectrum.
+    """
+
+    flux: Float[Array, "order*x"]
+    rebuilding: Float[Array, "order*x order*x"]
 
 
 class Typical(eqx.Module):
     """What all integrations of an exposure are extracted with, from a sample of them.
 
     `variance` is the median, in the squared units of the data. `profile` is the share of a column's light of an order
-    in each pixel, as the median image has it; None where the reference is taken.
+    in each pixel, as the median image has it; None where the reference is taken. `common`: None but for the full model.
     """
 
     variance: Float[Array, "y x"]
     profile: Float[Array, "order y x"] | None = None
+    common: Common | None = None
 
 
 class Extract1dRefs(eqx.Module):
@@ -37,6 +52,7 @@ class Extract1dRefs(eqx.Module):
     pastasoss: Pastasoss
     specprofile: Specprofile
     typical: Typical | None
+    speckernel: Speckernel | None = None
 
 
 class Extract1dParams(eqx.Module):
@@ -44,7 +60,9 @@ class Extract1dParams(eqx.Module):
 
     `method`: "optimal" solves for them, each pixel weighted by the inverse of its typical variance; "box" sums
     `soss_width` pixels around the trace, less what the solution says of the other orders and the background there
-    (`decontaminate`, else the plain sum), bad pixels filled from the solution (else left out). `background`: "constant"
+    (`decontaminate`, else the plain sum), bad pixels filled from the solution (else left out); "full" does the same
+    with what one spectrum of the star, seen through throughputs (PASTASOSS) and line spread (SPECKERNEL), says of the
+    orders: ratios of neighbours to a smooth estimate of it differ by about `neighbour_spread`. `background`: "constant"
     solves for a level of each column and integration beside the orders; "none". `profile`: where the shapes of the
     orders come from, "reference" (SPECPROFILE) or "data" (the median image of a sample). Elements of which less than
     `minimum_fraction` of the weight, or of the box, lies on usable pixels are not used.
@@ -52,6 +70,7 @@ class Extract1dParams(eqx.Module):
 
     soss_width: float = 40.0
     minimum_fraction: float = 0.5
+    neighbour_spread: float = 1.0
     method: str = eqx.field(static=True, default="optimal")
     background: str = eqx.field(static=True, default="constant")
     profile: str = eqx.field(static=True, default="reference")
@@ -64,10 +83,14 @@ class Extract1dParams(eqx.Module):
 
 
 def learn_typical(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -> Typical:
-    """Median variance of the sample's pixels in the light, and profiles of its median image if they are asked for."""
+    """Median variance of the sample's pixels in the light; from its median image what `params` ask for besides."""
     good = in_the_light(sample)
-    typical = typical_variance(sample, good)
-    return Typical(typical, _measured(sample, good, typical, refs) if params.profile == "data" else None)
+    typical = Typical(typical_variance(sample, good))
+    if params.profile == "data":
+        typical = replace(typical, profile=_measured(sample, good, typical.variance, refs))
+    if params.method == "full":
+        typical = replace(typical, common=_common(sample, good, replace(refs, typical=typical), params))
+    return typical
 
 
 def _measured(
@@ -85,6 +108,55 @@ def _measured(
     return host.call(fit, (result,), image, weight, *traces)[0]
 
 
+def _common(sample: Rates, good: Bool[Array, "n y x"], refs: Extract1dRefs, params: Extract1dParams) -> Common:
+    """Solve the median image by column, and make the matrix that brings the orders of any image together."""
+    if refs.speckernel is None:
+        raise InputError("extract_1d.method=full needs a SPECKERNEL reference file; give one, or another method")
+    known = _known(refs, params, sample.data.dtype)
+    image = jax.lax.stop_gradient(order.median(sample.data, good))
+    used = jnp.isfinite(image)
+    weight = (known.weight * jnp.where(used, good.mean(0), 0))[None]
+    solution = columns.inverse(columns.gram(known.shapes, weight))
+    flux = jnp.einsum("nkmx,nmx->nkx", solution, columns.total(known.shapes * weight[0], zeroed(image, used)[None]))
+    count = len(known.profiles)
+    information = columns.inverse(solution[:, :count, :count])[0]
+    size = count * image.shape[1]
+    result = jax.ShapeDtypeStruct((size, size), image.dtype)
+
+    def rebuild(lam: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray]:
+        curve, throughput, kernel_um, kernel, said, of_median, spread = (np.asarray(r, float) for r in rest)
+        assert refs.speckernel is not None  # seen above
+        model = common_grid.response(
+            np.asarray(lam, float), curve, throughput, kernel_um, kernel, refs.speckernel.per_px
+        )
+        guess = common_grid.estimate(model, of_median.ravel())
+        return (common_grid.rebuilding(model, said, guess, float(spread)).astype(result.dtype),)
+
+    p, k = refs.pastasoss, refs.speckernel
+    given = (p.wavelength_um, p.throughput_um, p.throughput, k.wavelength_um, k.kernel)
+    given = (*given, information, flux[0, :count], params.neighbour_spread)
+    matrix = host.call(rebuild, (result,), *(jax.lax.stop_gradient(jnp.asarray(g)) for g in given))[0]
+    return Common(flux[0, :count].reshape(-1), matrix)
+
+
+class _Known(NamedTuple):
+    """Shapes of the light in each column and what pixels weigh."""
+
+    profiles: Float[Array, "order y x"]
+    shapes: Float[Array, "shape y x"]  # the profiles and, where one is solved for, the level
+    weight: Float[Array, "y x"]
+
+
+def _known(refs: Extract1dRefs, params: Extract1dParams, dtype: Any) -> _Known:
+    assert refs.typical is not None  # it was learned
+    lit = jnp.isfinite(jnp.asarray(refs.pastasoss.trace_px))
+    believed = refs.specprofile.profile if refs.typical.profile is None else refs.typical.profile
+    profiles = jnp.where(lit[:, None], jnp.asarray(believed, dtype), 0)
+    known = (profiles.max(0) > 0).astype(dtype)  # where no profile is given, what light there is is not known either
+    shapes = jnp.concatenate([profiles, known[None]]) if params.background == "constant" else profiles
+    return _Known(profiles, shapes, known / jnp.asarray(refs.typical.variance, dtype))
+
+
 @step(
     cite="uptheramp; the model of Darveau-Bernier et al. 2022 solved by column; box: jwst 3.0.0 soss_boxextract",
     learned="typical",
@@ -97,42 +169,45 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     f = (P^T w P)^-1 P^T w d: exact where wavelength depends on the column alone, without throughputs, kernels or
     regularisation, unbiased whatever pixels are left out if the profiles are right. A column that one order lights gets
     the optimal extraction. Whatever the method, a flux is a sum over the column of influence times data, so variances
-    are those of the pixels times the squared influence, and two orders of a column share covariance (`Spectra`).
+    are those of the pixels times the squared influence, and two orders of a column share covariance (`Spectra`). Of the
+    full model these are the errors of the box: that its orders are less noisy than those of a column is not counted.
     """
     _check(refs)
     dtype = state.data.dtype
-    assert refs.typical is not None  # it was learned
     good = in_the_light(state)
     seen = good.astype(dtype)
     lit = jnp.isfinite(jnp.asarray(refs.pastasoss.trace_px))
-    believed = refs.specprofile.profile if refs.typical.profile is None else refs.typical.profile
-    profiles = jnp.where(lit[:, None], jnp.asarray(believed, dtype), 0)
+    profiles, shapes, weight = _known(refs, params, dtype)
     count, height, width = profiles.shape
-    known = (profiles.max(0) > 0).astype(dtype)  # where no profile is given, what light there is is not known either
-    shapes = jnp.concatenate([profiles, known[None]]) if params.background == "constant" else profiles
-    weight = known / jnp.asarray(refs.typical.variance, dtype)
     boxes = box(refs.pastasoss.trace_px, params.soss_width, height).astype(dtype)
 
+    boxed = params.method != "optimal"
     solution = columns.inverse(columns.gram(shapes, seen * weight))
     maps, share = shapes * weight, solution[:, :count]
-    if params.method == "box":
+    data = zeroed(state.data, good)
+    amounts = jnp.einsum("nkmx,nmx->nkx", solution, columns.total(maps, data))
+    flux = amounts[:, :count]
+    whole = boxes if boxed else profiles**2 * weight
+    fraction = ratio(columns.total(whole, seen), whole.sum(1)[None])
+    if boxed:
         itself = jnp.broadcast_to(jnp.eye(count, dtype=dtype)[None, :, :, None], (len(seen), count, count, width))
-        if params.decontaminate:
+        flux = columns.total(boxes, data)
+        if _restores(params):
+            inside = _inside(boxes, shapes, seen)
             maps = jnp.concatenate([maps, boxes])
-            share = jnp.concatenate([-_others(boxes, shapes, seen, solution), itself], 2)
+            share = jnp.concatenate([-jnp.einsum("nklx,nlmx->nkmx", inside, solution), itself], 2)
+            believed = amounts
+            if params.method == "full":
+                believed = amounts.at[:, :count].set(_together(amounts[:, :count], fraction > 0, refs))
+            flux = flux - jnp.einsum("nklx,nlx->nkx", inside, believed)
         else:
             maps, share = boxes, itself
-    data = zeroed(state.data, good)
-    flux = jnp.einsum("nkmx,nmx->nkx", share, columns.total(maps, data))
     spread = [_spread(maps, share, zeroed(v, good)) for v in variances(state)]
-    pixels = boxes.sum(1) if params.method == "box" else (profiles > 0).sum(1).astype(dtype)
+    pixels = boxes.sum(1) if boxed else (profiles > 0).sum(1).astype(dtype)
     level = jnp.zeros_like(flux)
     if params.background == "constant" and _restores(params):
-        of_level = jnp.einsum("nmx,nmx->nx", solution[:, count], columns.total(shapes * weight, data))
-        level = of_level[:, None] * pixels
+        level = amounts[:, count, None] * pixels
 
-    whole = boxes if params.method == "box" else profiles**2 * weight
-    fraction = ratio(columns.total(whole, seen), whole.sum(1)[None])
     wavelength, trace = (jnp.asarray(x, dtype) for x in (refs.pastasoss.wavelength_um, refs.pastasoss.trace_px))
     dark = ~(lit & (trace >= -0.5) & (trace < height - 0.5))
     lost = dark | (fraction < params.minimum_fraction) | (fraction <= 0)
@@ -180,20 +255,27 @@ def box(trace_px: Float[Array, "order x"], width_px: Float[Array, ""], height: i
     return jnp.where(lit, jnp.maximum(stop - start, 0), 0)
 
 
-def _others(
-    boxes: Float[Array, "order y x"],
-    shapes: Float[Array, "shape y x"],
-    seen: Float[Array, "n y x"],
-    solution: columns.Matrix,
+def _inside(
+    boxes: Float[Array, "order y x"], shapes: Float[Array, "shape y x"], seen: Float[Array, "n y x"]
 ) -> Float[Array, "n order shape x"]:
-    """What the solution says of a box beyond its own order, less its own light on bad pixels, by sums of the data."""
+    """Part of each shape in a box, beyond its own order; of that, less what lies on bad pixels."""
     count, every = len(boxes), len(shapes)
     product = (boxes[:, None] * shapes[None]).reshape(count * every, *shapes.shape[1:])
     inside = columns.total(product, seen).reshape(len(seen), count, every, -1)
     whole = (boxes * shapes[:count]).sum(1)
     own = np.arange(count)
-    inside = inside.at[:, own, own].add(-whole)
-    return jnp.einsum("nklx,nlmx->nkmx", inside, solution)
+    return inside.at[:, own, own].add(-whole)
+
+
+def _together(
+    flux: Float[Array, "n order x"], known: Bool[Array, "n order x"], refs: Extract1dRefs
+) -> Float[Array, "n order x"]:
+    """Orders as one spectrum makes them; where a column is lost, it is taken to be that of the median image."""
+    assert refs.typical is not None  # it was learned
+    common = refs.typical.common
+    assert common is not None  # with the method
+    given = jnp.where(known.reshape(len(flux), -1), flux.reshape(len(flux), -1), common.flux)
+    return jnp.einsum("ij,nj->ni", common.rebuilding, given).reshape(flux.shape)
 
 
 def _spread(
@@ -205,7 +287,7 @@ def _spread(
 
 def _restores(params: Extract1dParams) -> bool:
     """Whether the light of bad pixels is inferred from the solution."""
-    return params.method == "optimal" or params.decontaminate
+    return params.method != "box" or params.decontaminate
 
 
 def _check(refs: Extract1dRefs) -> None:

@@ -11,8 +11,8 @@ from scipy.ndimage import shift
 
 from uptheramp.calibrate.instruments.core import Order
 from uptheramp.calibrate.references.bkg import Bkg
-from uptheramp.calibrate.references.carried import Carried
 from uptheramp.calibrate.references.pastasoss import Pastasoss
+from uptheramp.calibrate.references.speckernel import Speckernel
 from uptheramp.calibrate.references.specprofile import Specprofile
 from uptheramp.simulate.calibration.dispersion import lit_px
 from uptheramp.simulate.observation import Observation
@@ -61,7 +61,7 @@ def specprofile(observation: Observation, truth: Observation, constants: Constan
     return Specprofile(np.asarray(profiles, np.float32), numbers, np.asarray(narrow))
 
 
-def speckernel(observation: Observation, scale: float = 1.0) -> Carried:
+def speckernel(observation: Observation, scale: float = 1.0) -> Speckernel:
     """Line spread of the first order by wavelength, constant beyond its ends: a Gaussian in pixels, unit sum.
 
     `scale` multiplies its width.
@@ -75,13 +75,7 @@ def speckernel(observation: Observation, scale: float = 1.0) -> Carried:
     width = KERNEL_SAMPLES * 2 * KERNEL_HALF_PX + 1
     distance = (np.arange(width) - width // 2)[:, None] / KERNEL_SAMPLES
     kernel = np.exp(-0.5 * (distance / sigma) ** 2)
-    content = {
-        "wavelengths": np.broadcast_to(lam, kernel.shape).astype(np.float32).copy(),
-        "kernels": (kernel / kernel.sum(0)).astype(np.float32),
-    }
-    meta = {"nwave": KERNEL_WAVELENGTHS, "wavemin": WAVELENGTHS_UM[0], "wavemax": WAVELENGTHS_UM[1]}
-    meta |= {"spectral_oversampling": KERNEL_SAMPLES, "halfwidth": KERNEL_HALF_PX, "centroid_index": width // 2}
-    return Carried("SpecKernelModel", content, {f"meta.{name}": value for name, value in meta.items()}, "fits")
+    return Speckernel(lam.astype(np.float32), (kernel / kernel.sum(0)).astype(np.float32), KERNEL_SAMPLES)
 
 
 def _believed_profile(profile: np.ndarray, mine: Order, true: Order) -> np.ndarray:

@@ -11,6 +11,7 @@ from uptheramp.calibrate.io.geometry import Geometry
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references.bkg import Bkg
 from uptheramp.calibrate.references.pastasoss import COMMANDED_DEG, Pastasoss
+from uptheramp.calibrate.references.speckernel import Speckernel
 from uptheramp.calibrate.references.specprofile import Specprofile
 
 SOSS = ExposureMeta(
@@ -54,6 +55,13 @@ def test_what_is_written_is_read(tmp_path):
     np.testing.assert_array_equal(found.narrow, narrow)
     with fits.open(tmp_path / "s.fits") as hdus:
         np.testing.assert_allclose(hdus["ORDER", 2].data.sum(0), 1, rtol=1e-5)
+
+    kernel = rng.random((61, 3), np.float32)
+    Speckernel(np.array([0.5, 1.5, 5.5], np.float32), kernel, 5).to_file(tmp_path / "k.fits", SOSS)
+    spread = Speckernel.from_file(tmp_path / "k.fits", STRIP)
+    np.testing.assert_array_equal(spread.kernel, kernel)
+    np.testing.assert_array_equal(spread.wavelength_um, np.array([0.5, 1.5, 5.5], np.float32))
+    assert spread.per_px == 5
 
     sky = rng.random((2, *SOSS.shape), np.float32)
     Bkg(sky).to_file(tmp_path / "b.fits", SOSS)

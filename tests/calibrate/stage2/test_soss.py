@@ -180,7 +180,8 @@ def test_chunks_equal_the_whole(same):
     for first, last in ((0, 2), (2, 5)):
         cut = replace(made.state, **{name: getattr(made.state, name)[first:last] for name in names})
         part, _ = pipeline.compiled(STEPS, cut, library, {})
-        for name in Spectra.per_integration:
+        present = [name for name in Spectra.per_integration if getattr(whole, name) is not None]
+        for name in present:
             same(np.asarray(getattr(part, name)), np.asarray(getattr(whole, name))[first:last], rtol=1e-5)
 
 
