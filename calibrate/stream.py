@@ -94,17 +94,14 @@ def detector(
     if learning:
         require(steps, library)
     memory: dict[str, Any] | None = None
-    try:
-        for first, count, ramps in chunks:
-            if memory is None:
-                memory = memory_before(steps, ramps, params)
-                memory = memory if leaves is None else jax.tree.unflatten(jax.tree.structure(memory), leaves)
-            ramps = replace(ramps, memory=memory)
-            done = _detector(steps, ramps, dict(library), dict(params), learning=learning)
-            memory = done[2]
-            yield Reduced(first, count, *done)
-    finally:  # a program that calls the host must not outlive the interpreter
-        jax.block_until_ready(memory)
+    for first, count, ramps in chunks:
+        if memory is None:
+            memory = memory_before(steps, ramps, params)
+            memory = memory if leaves is None else jax.tree.unflatten(jax.tree.structure(memory), leaves)
+        ramps = replace(ramps, memory=memory)
+        done = _detector(steps, ramps, dict(library), dict(params), learning=learning)
+        memory = done[2]
+        yield Reduced(first, count, *done)
 
 
 def learned(steps: tuple[Step, ...], sample: Any, library: Library, params: Params) -> dict[str, Any]:
