@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,29 +16,20 @@ from uptheramp.calibrate.references.linearity import Linearity
 from uptheramp.scenarios.systematics import exposures, fit_file, forward, linearity, run
 from uptheramp.simulate.ramps import covariance, lamp, render
 
-TOML = """
-name = "small"
-summary = "two fluxes"
-family = "linearity"
-mode = "nirspec_prism"
-subarray = "SUB512S"
-model = ["poisson", "nonlinearity", "read_noise", "one_over_f", "adc"]
-linearity = { terms = 3 }
-[[ramps]]
-fill = 0.45
-ngroups = 6
-nints = 8
-[[ramps]]
-fill = 0.9
-ngroups = 6
-nints = 8
-"""
+PAGE = Path(__file__).parents[3] / "docs" / "systematics.md"
+
+
+def example():
+    """The fit file that the page shows."""
+    page = PAGE.read_text()
+    shown = page[page.index("<!-- fit file -->") : page.index("<!-- end -->")]
+    return shown[shown.index("```toml") + len("```toml") : shown.rindex("```")]
 
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fit")
-    (folder / "small.toml").write_text(TOML)
+    (folder / "small.toml").write_text(example())
     return run.fit_file(str(folder / "small.toml"), folder / "out")
 
 
