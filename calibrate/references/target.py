@@ -6,9 +6,17 @@ from jaxtyping import Array, Float
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments import lookup
+from uptheramp.calibrate.instruments.core import Image
 from uptheramp.calibrate.io.meta import ExposureMeta
 
 ARCSEC_PER_RAD = 206264.806
+IN_FOCUS_PX = (3.0, 4.0, 5.0)  # radii of circle and annulus: defaults of the official step
+BEYOND_RING_PX = (5.0, 8.0, 20.0)  # behind a weak lens: beyond the radius of the ring, whose hole those would measure
+
+
+def around_ring_px(image: Image) -> tuple[float, ...]:
+    """Radii of a circle and an annulus for an image behind a weak lens."""
+    return tuple(round(image.defocus_diameter_px / 2) + beyond for beyond in BEYOND_RING_PX)
 
 
 class Target(eqx.Module):
@@ -24,6 +32,7 @@ class Target(eqx.Module):
     band_um: Float[Array, "2"]
     pixel_sr: Float[Array, ""]
     integration_s: Float[Array, ""]  # from the reset to the last read: electrons are rates times this
+    radii_px: Float[Array, "3"]  # of circle and annulus, where neither the user nor a TSOPHOT file gives them
 
     @classmethod
     def from_meta(cls, meta: ExposureMeta) -> "Target":
@@ -42,11 +51,14 @@ class Target(eqx.Module):
         area = where.pixel_area_sr or scale_x * scale_y / ARCSEC_PER_RAD**2
         integration_s = (meta.ngroups - 1) * meta.group_time_s + meta.nframes * meta.frame_time_s
         middle, band = np.nan, (np.nan, np.nan)
+        radii: tuple[float, ...] = IN_FOCUS_PX
         if mode is not None and mode.image is not None:
             curve = mode.image.throughput
             wavelength = np.linspace(curve.x[0], curve.x[-1], 1000)
             middle, band = np.average(wavelength, weights=np.interp(wavelength, curve.x, curve.y)), mode.useful_range_um
-        values = (where.x_ref - 1, where.y_ref - 1, middle, band, area, integration_s)
+            if mode.image.defocus_diameter_px:
+                radii = around_ring_px(mode.image)
+        values = (where.x_ref - 1, where.y_ref - 1, middle, band, area, integration_s, radii)
         return cls(*(np.asarray(value, np.float64) for value in values))
 
     @property

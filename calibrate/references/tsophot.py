@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import base
+from uptheramp.calibrate.references.target import IN_FOCUS_PX
 
-OFFICIAL_PX = (3.0, 4.0, 5.0)  # defaults of the official step
 RADII = ("radius", "radius_inner", "radius_outer")
 
 
@@ -53,7 +53,7 @@ class Tsophot(eqx.Module):
     @classmethod
     def neutral(cls, meta: ExposureMeta) -> "Tsophot":
         """The official step's own radii."""
-        return cls(*(np.float32(radius) for radius in OFFICIAL_PX))
+        return cls(*(np.float32(radius) for radius in IN_FOCUS_PX))
 
 
 def _values(entry: Mapping[str, float] | None, path: Path, meta: ExposureMeta) -> list[np.float32]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from uptheramp.calibrate.references.tsophot import OFFICIAL_PX, RADII
+from uptheramp.calibrate.references.target import IN_FOCUS_PX
+from uptheramp.calibrate.references.tsophot import RADII
 from uptheramp.calibrate.stage2.pixel_replace import pixel_replace
 from uptheramp.calibrate.stage2.table import DEFAULTS as STAGE2_DEFAULTS
 from uptheramp.calibrate.stage2.table import TABLES as STAGE2
@@ -24,7 +25,7 @@ TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
 }
 
 # the radii are parameters of the official step since TSOPHOT was given up
-_OFFICIAL_RADII = dict(zip(RADII, OFFICIAL_PX, strict=True))
+_OFFICIAL_RADII = dict(zip(RADII, IN_FOCUS_PX, strict=True))
 _PHOTOMETRY_DEFAULTS: dict[str, TsoPhotometryParams] = {
     "jwst_3_0": TsoPhotometryParams(missing="omit", **_OFFICIAL_RADII),
     "jwst_2021": TsoPhotometryParams(missing="omit", centroid_source=False),

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.fit.star_width import gaussian_fit
 from uptheramp.calibrate.kernels import order
 from uptheramp.calibrate.kernels.aperture import ratio
@@ -14,10 +15,12 @@ from uptheramp.calibrate.kernels.centroid import centre_of_mass, level_outside
 from uptheramp.calibrate.kernels.circle import overlap
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.target import Target
-from uptheramp.calibrate.references.tsophot import OFFICIAL_PX, RADII, Tsophot
+from uptheramp.calibrate.references.tsophot import RADII, Tsophot
 from uptheramp.calibrate.stage2.usable import in_the_light, scale, variances, zeroed
 from uptheramp.calibrate.state import Photometry, Rates, single_order
 from uptheramp.calibrate.step import step
+
+MISSING = ("rescale", "omit")
 
 Planes = Float[Array, "integration y x"]
 
@@ -45,11 +48,11 @@ class TsoPhotometryRefs(eqx.Module):
 class TsoPhotometryParams(eqx.Module):
     """Radii (px), and where the aperture lies.
 
-    A radius that is not given is that of TSOPHOT, and without one that of the official step (3, 4, 5). The aperture
-    lies at the median of the centroids of a sample, with `moving_centroid` at each integration's own, without
-    `centroid_source` where the header says. `missing` says what becomes of the light of a bad pixel: "rescale"
-    estimates it from the median image, "omit" loses it, as the official step does. Integrations of which less than
-    `minimum_fraction` of the light was seen are not used.
+    A radius that is not given is that of TSOPHOT, and without one that of the official step (3, 4, 5) or, behind a
+    weak lens, one that holds the ring. The aperture lies at the median of the centroids of a sample, with
+    `moving_centroid` at each integration's own, without `centroid_source` where the header says. `missing` says what
+    becomes of the light of a bad pixel: "rescale" estimates it from the median image, "omit" loses it, as the official
+    step does. Integrations of which less than `minimum_fraction` of the light was seen are not used.
     """
 
     radius: float | None = None
@@ -61,6 +64,10 @@ class TsoPhotometryParams(eqx.Module):
     centroid_source: bool = eqx.field(static=True, default=True)
     moving_centroid: bool = eqx.field(static=True, default=False)
     missing: str = eqx.field(static=True, default="rescale")
+
+    def __check_init__(self):
+        if self.missing not in MISSING:
+            raise InputError(f"tso_photometry.missing={self.missing}: give one of {', '.join(MISSING)}")
 
 
 def learn_source(sample: Rates, refs: TsoPhotometryRefs, params: TsoPhotometryParams) -> Source:
@@ -161,7 +168,7 @@ def _in_flux_units(state: Rates, refs: TsoPhotometryRefs) -> tuple[Rates, str]:
 
 def _radii(refs: TsoPhotometryRefs, params: TsoPhotometryParams) -> tuple[Any, ...]:
     """Radius of the aperture, inner and outer radius of the annulus."""
-    fallback = OFFICIAL_PX if refs.tsophot is None else tuple(getattr(refs.tsophot, name) for name in RADII)
+    fallback = refs.target.radii_px if refs.tsophot is None else [getattr(refs.tsophot, name) for name in RADII]
     given = (getattr(params, name) for name in RADII)
     return tuple(other if mine is None else mine for mine, other in zip(given, fallback, strict=True))
 

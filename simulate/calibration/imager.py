@@ -7,15 +7,14 @@ import numpy as np
 from uptheramp.calibrate.references.carried import Carried
 from uptheramp.calibrate.references.photom import ARCSEC2_PER_SR
 from uptheramp.calibrate.references.photom_image import PhotomImage
+from uptheramp.calibrate.references.target import around_ring_px
 from uptheramp.calibrate.references.tsophot import Tsophot
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.optics.imaged import PointSource
 from uptheramp.simulate.ramps.geometry import reference_px
 from uptheramp.simulate.scene import star
 
-# aperture and annulus: widths of an image in focus; pixels beyond the edge of the ring behind a weak lens
-IN_FOCUS_FWHM = (2.0, 3.0, 6.0)
-BEYOND_RING_PX = (5.0, 8.0, 20.0)
+IN_FOCUS_FWHM = (2.0, 3.0, 6.0)  # radii of circle and annulus in widths of the image
 
 
 def planar(along_x: Any, along_y: Any) -> Any:
@@ -65,8 +64,6 @@ def tsophot(observation: Observation) -> Tsophot:
     """Radii by the size of the image."""
     image = observation.mode.image
     assert image is not None
-    if image.defocus_diameter_px:
-        radii = [round(image.defocus_diameter_px / 2) + beyond for beyond in BEYOND_RING_PX]
-    else:
-        radii = [float(np.ceil(widths * image.fwhm_px)) for widths in IN_FOCUS_FWHM]
+    focused = [np.ceil(widths * image.fwhm_px) for widths in IN_FOCUS_FWHM]
+    radii = around_ring_px(image) if image.defocus_diameter_px else focused
     return Tsophot(*(np.float32(radius) for radius in radii))

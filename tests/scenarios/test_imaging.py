@@ -61,7 +61,7 @@ def series(tmp_path_factory):
     block = replace(scenario.mode[0], nints=40, ngroups=3, integrations_in_transit=18.0, k_mag=9.5)
     observation = observation_of(scenario, block)
     constants = build(observation)
-    files = level1b.write(observation, folder, constants=constants, integrations_per_segment=25)
+    files = level1b.write(observation, folder, constants=constants, integrations_per_segment=20)
     references.write(observation, constants, folder, grades=("estimated",))
     refs, system = folder / "references" / "estimated", folder / "system.toml"
     planet = observation.orbit_planet

@@ -20,8 +20,14 @@ def _limits(image: ndarray, low: float, high: float) -> tuple[float, float]:
     return (a, b) if b > a else (a, a + 1.0)
 
 
+def _squarish(image: ndarray) -> bool:
+    """Whether three images stand better side by side."""
+    return image.shape[1] < 2 * image.shape[0]
+
+
 def _show(figure: Figure, axes: Axes, image: ndarray, norm: Normalize, title: str, unit: str) -> None:
-    drawn = axes.imshow(image, origin="lower", aspect="auto", norm=norm, cmap=style.SEQUENTIAL, interpolation="nearest")
+    square = "equal" if _squarish(image) else "auto"
+    drawn = axes.imshow(image, origin="lower", aspect=square, norm=norm, cmap=style.SEQUENTIAL, interpolation="nearest")
     axes.set_title(title)
     axes.grid(visible=False)
     axes.set_facecolor("#D9DCE1")
@@ -50,7 +56,7 @@ def raw_frame(
     dispersion_axis: int = 1,
     rate_unit: str = "DN/s",
 ) -> Figure:
-    """Draw one integration's first and last raw group (DN) and its rate image, dispersion to the right.
+    """Draw one integration's first and last raw group (DN) and its rate image, dispersion (axis 0: none) to the right.
 
     Saturated pixels are marked on the last group, unusable ones on the rate image. The rate is shown on an asinh scale
     so that the wings of the spectrum and the background are seen together.
@@ -58,8 +64,9 @@ def raw_frame(
     turn = np.transpose if dispersion_axis == 2 else np.asarray
     along, across = ("y", "x") if dispersion_axis == 2 else ("x", "y")
     first, last, image = turn(first_group_dn), turn(last_group_dn), turn(rate)
-    figure = style.new_figure(9.0, 6.8)
-    panels = figure.subplots(3, 1, sharex=True, sharey=True)
+    beside = _squarish(image)
+    figure = style.new_figure(12.0, 3.9) if beside else style.new_figure(9.0, 6.8)
+    panels = figure.subplots(*((1, 3) if beside else (3, 1)), sharex=True, sharey=True)
     _show(figure, panels[0], first, Normalize(*_limits(first, 1, 99.7)), "First group, as read", "DN")
     _show(figure, panels[1], last, Normalize(*_limits(last, 1, 99.7)), "Last group, as read", "DN")
     low, high = _limits(image, 1, 99.8)
@@ -69,7 +76,8 @@ def raw_frame(
     _mark(panels[2], turn(flagged), style.ACCENT, "x", "not used")
     for axes in panels[1:]:
         axes.legend(loc="upper right", framealpha=0.85, frameon=True, fontsize=10.5)
-    for axes in panels:
+    for axes in panels[:1] if beside else panels:
         axes.set_ylabel(f"{across} (px)")
-    panels[2].set_xlabel(f"{along}, along the dispersion (px)")
+    for axes in panels if beside else panels[2:]:
+        axes.set_xlabel(f"{along}, along the dispersion (px)" if dispersion_axis else f"{along} (px)")
     return figure

@@ -59,4 +59,5 @@ def test_the_header_tells_where_the_star_is(mode, subarray):
     target, image = Target.from_meta(observation.meta), observation.mode.image
     assert (float(target.x_px), float(target.y_px)) == pytest.approx(image.centre_px)
     assert image.throughput.x[0] < float(target.wavelength_um) < image.throughput.x[-1]
+    assert target.radii_px.tolist() == ([71.0, 74.0, 86.0] if image.defocus_diameter_px else [3.0, 4.0, 5.0])
     assert float(target.integration_s) == pytest.approx(observation.cadence_s, rel=0.5)

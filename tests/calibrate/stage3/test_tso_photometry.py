@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from uptheramp.calibrate import flags, pipeline
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels.circle import overlap
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.target import Target
@@ -72,7 +73,7 @@ learned_and_run = eqx.filter_jit(pipeline.run_learning)
 
 
 def target(x=13.0, y=12.0, pixel_sr=2e-14):
-    values = (x, y, 2.1, (2.0, 2.2), pixel_sr, 3.0)
+    values = (x, y, 2.1, (2.0, 2.2), pixel_sr, 3.0, (3.0, 4.0, 5.0))
     return Target(*(np.asarray(value, float) for value in values))
 
 
@@ -186,6 +187,11 @@ def test_radii_come_from_the_user_then_the_reference_then_the_official_step():
     mixed = measured(state, replace(free, radius=4.5), tsophot=wide)
     assert np.asarray(mixed.radii_px).tolist() == [4.5, 7.0, 9.0]
     assert float(mixed.npixels[0]) == pytest.approx(np.pi * 4.5**2, rel=1e-6)
+
+
+def test_an_unknown_way_with_bad_pixels_is_refused():
+    with pytest.raises(InputError, match="missing=ignore: give one of rescale, omit"):
+        TsoPhotometryParams(missing="ignore")
 
 
 def test_without_an_annulus_in_the_window_there_is_no_background():

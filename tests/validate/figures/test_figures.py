@@ -28,6 +28,15 @@ def test_raw_frame_turns_the_dispersion_to_the_right():
     assert "239 pixels" in figure.axes[2].get_legend().get_texts()[0].get_text()
 
 
+def test_raw_frames_of_an_image_stand_side_by_side():
+    image, mask = RNG.normal(100, 5, (30, 32)), np.zeros((30, 32), bool)
+    figure = raw_frame(image, image, image, saturated=mask, flagged=mask, dispersion_axis=0)
+    panels = figure.axes[:3]
+    assert [axes.get_aspect() for axes in panels] == [1.0] * 3
+    assert len({axes.get_subplotspec().colspan.start for axes in panels}) == 3
+    assert panels[0].get_xlabel() == "x (px)"
+
+
 def test_light_curve_2d_is_normalised_and_sorted():
     time = np.linspace(-1, 1, 30)
     level = np.array([5.0, 2.0, 9.0])
