@@ -1,6 +1,6 @@
-"""Our `jwst_3_0` Stage 2 beside the official one, step by step and end to end: the tables of docs/stage2.md.
+"""Our `jwst_3_0` Stage 2 beside the official one, step by step and end to end: the tables of docs/stage2_parity.md.
 
-    python benchmarks/stage2.py FOLDER --peer ../shared/peer [--case NAME ...] [--docs docs/stage2.md]
+    python benchmarks/stage2.py FOLDER --peer ../shared/peer [--case NAME ...] [--docs docs/stage2_parity.md]
 
 The harness makes exposures and CRDS-format references of its eight modes in FOLDER and the official Detector1 reduces
 them; `stage2_references.py` puts structure into the references that the harness leaves at 1. The same rateints and
@@ -34,13 +34,13 @@ from uptheramp.calibrate.settings import Recipe, recipe
 from uptheramp.calibrate.state import Rates, Spectra
 from uptheramp.calibrate.stream import learned, split
 
-NINTS = 3
+NINTS, DIGITS = 3, "0123456789"
 # the official steps that change pixels, in their order, and the suffix of what each leaves
 SEQUENCE = {
     "NIS_SOSS": ("assign_wcs", "bkg_subtract", "flat_field"),
-    "NRS_BRIGHTOBJ": ("assign_wcs", "extract_2d", "wavecorr", "flat_field", "photom"),
-    "NRC_TSGRISM": ("assign_wcs", "flat_field", "extract_2d", "photom"),
-    "MIR_LRS-SLITLESS": ("assign_wcs", "flat_field", "photom"),
+    "NRS_BRIGHTOBJ": ("assign_wcs", "extract_2d", "wavecorr", "flat_field", "photom", "pixel_replace"),
+    "NRC_TSGRISM": ("assign_wcs", "flat_field", "extract_2d", "photom", "pixel_replace"),
+    "MIR_LRS-SLITLESS": ("assign_wcs", "flat_field", "photom", "pixel_replace"),
     "NRC_TSIMAGE": ("assign_wcs", "flat_field", "photom"),
 }
 SUFFIX = {"bkg_subtract": "bsubints"}
@@ -64,8 +64,11 @@ class Case:
 
 
 BOX = {"extract_1d": {"soss_atoca": False}}
-# our tables have no Stage 2 for images yet
-CASES = [Case(m, "box", BOX) if m.startswith("soss") else Case(m) for m in MODES if m != "nrc_tsimg"]
+FILLED = {"pixel_replace": {"skip": False}}
+CASES = [
+    *(Case(mode, "box", BOX) if mode.startswith("soss") else Case(mode) for mode in MODES),
+    Case("nrc_sub64", "pixel_replace", FILLED),
+]
 
 
 class Inputs(NamedTuple):
@@ -96,7 +99,7 @@ def prepare(case: Case, folder: Path, peer: Path) -> Inputs:
     richer = folder / "references" / case.mode
     if not richer.is_dir():
         enrich(case.mode, crds / "made" / case.mode, richer, open_exposure([rateints]).meta)
-    out = folder / case.name.replace(", ", "-").replace(" ", "-")
+    out = folder_of(case, folder)
     if not (out / f"{case.mode}_calints.fits").is_file():
         exp_type = fits.getheader(rateints)["EXP_TYPE"]
         steps = {name: {"save_results": True} for name in SEQUENCE[exp_type]}
@@ -295,17 +298,18 @@ class Spectral:
 
 
 def layout(path: Path) -> dict[str, Any]:
-    """What a product is made of: extensions with their units, columns with format and unit."""
+    """What a product is made of: shape and unit of images, length of tables, kind and unit of their columns."""
     with fits.open(path) as hdus:
         found: dict[str, Any] = {}
         for hdu in hdus[1:]:
             if hdu.name == "ASDF":
                 continue
             if isinstance(hdu, fits.BinTableHDU):
-                name = f"{hdu.name} {hdu.ver}"
-                found[name] = {"rows": len(hdu.data)} | {
-                    c.name.upper(): f"{c.format} {c.unit or ''}".strip() for c in hdu.columns
-                }
+                points = {"rows": len(hdu.data)}
+                if "FLUX" in hdu.columns.names:
+                    points["points"] = hdu.data["FLUX"].shape[1]
+                kinds = {c.name.upper(): f"{c.format.lstrip(DIGITS)} {c.unit or ''}".strip() for c in hdu.columns}
+                found[f"{hdu.name} {hdu.ver}"] = points | kinds
             else:
                 found[hdu.name] = {"unit": hdu.header.get("BUNIT"), "shape": hdu.shape}
     return found
@@ -336,13 +340,27 @@ def end_to_end(case: Case, inputs: Inputs, exposure: Exposure, chosen: Recipe, r
             {e: h[e].data[w] if e in h else np.zeros((NINTS, *cut.shape)) for e in PLANES.values()}
             for h, w in ((a, window), (b, slice(None)))
         ]
-    result = {"calints": images_agree(*planes), "layout": unlike(ours, theirs)}
+    result: dict[str, Any] = {"calints": images_agree(*planes)}
     ours, theirs = (d / f"{case.mode}_x1dints.fits" for d in (out, inputs.official))
     if theirs.is_file():
         with fits.open(ours) as a, fits.open(theirs) as b:
             result["spectra"] = Spectral(tables(a), tables(b))
-        result["layout"] += unlike(ours, theirs)
     return result
+
+
+def made_unlike(case: Case, folder: Path) -> list[str]:
+    """Differences in what the products of a case that ran are made of."""
+    official = folder_of(case, folder)
+    words = []
+    for kind in ("calints", "x1dints"):
+        ours, theirs = (d / f"{case.mode}_{kind}.fits" for d in (official / "ours", official))
+        words += unlike(ours, theirs) if theirs.is_file() else []
+    return words
+
+
+def folder_of(case: Case, folder: Path) -> Path:
+    """Where the official products of a case lie."""
+    return folder / case.name.replace(", ", "-").replace(" ", "-")
 
 
 def share(within: int, compared: int) -> str:
@@ -413,11 +431,12 @@ def main() -> None:
         refs = references(inputs, exposure, chosen.stage2)
         result = end_to_end(case, inputs, exposure, chosen, refs)
         steps = {name: cell(a) for name, a in by_step(case, inputs, exposure, chosen, refs)}
-        results[case.name] = {"row": row(result), "steps": steps, "layout": result["layout"]}
+        results[case.name] = {"row": row(result), "steps": steps, "layout": made_unlike(case, given.folder)}
         kept.write_text(json.dumps(results, indent=1))
         print(case.name, json.dumps(results[case.name], indent=1), flush=True)
     if given.docs:
-        write(given.docs, markdown({c.name: results[c.name] for c in CASES if c.name in results}))
+        ran = {c.name: results[c.name] | {"layout": made_unlike(c, given.folder)} for c in CASES if c.name in results}
+        write(given.docs, markdown(ran))
 
 
 if __name__ == "__main__":
