@@ -66,9 +66,10 @@ def learn_rates(sample: Ramps, refs: RampFitRefs, params: RampFitParams) -> Rate
     if algorithm == "OLS_C":
         alone = not params.suppress_one_group or sample.readout.ngroups == 1
         return RateTemplate(_official_rate(*_lone_groups(sample) if alone else (sample, sample.group_time_s)))
+    held = jax.tree.map(jnp.asarray, sample)
 
     def mean_difference(number: Int[Array, ""]) -> tuple[Float[Array, "y x"], Bool[Array, "y x"]]:
-        difference, usable = usable_differences(take(sample, number[None]))
+        difference, usable = usable_differences(take(held, number[None]))
         count = usable[0].sum(0)
         return difference[0].sum(0) / jnp.maximum(count, 1), count > 0
 
