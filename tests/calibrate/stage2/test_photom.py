@@ -1,6 +1,7 @@
 """Conversions that fade, those of SOSS, and flux densities: by hand, and beside the official functions."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import equinox as eqx
@@ -32,6 +33,7 @@ SOSS = SimpleNamespace(
     subarray="SUBSTRIP256",
     pattern="NISRAPID",
     middle_mjd=60000.25,
+    geometry=None,
 )
 LAWS = {
     "TIMECOEFF_LINEAR": {"t0": 59700.0, "lossperyear": 0.1},
@@ -104,6 +106,40 @@ def test_a_photom_file_with_time_dependence(tmp_path):
     read = Photom.from_file(path, meta)
     assert read.fade == pytest.approx(0.9)
     assert read.pixel_sr == pytest.approx(2.8e-13)
+
+
+SHARED = Path(__file__).parents[3].parent / "shared" / "realdata" / "miri_lrs" / "ref_ers_hackathon"
+
+
+@pytest.mark.peer
+def test_the_real_photom_0071_converts_as_officially():
+    """CRDS's file of the MIRI prism, at wavelengths that run beyond its table on both sides."""
+    path = SHARED / "jwst_miri_photom_0071.fits"
+    if not path.is_file():
+        pytest.skip("no ../shared/realdata")
+    official = pytest.importorskip("jwst.photom.photom")
+    datamodels = pytest.importorskip("stdatamodels.jwst.datamodels")
+    meta = SimpleNamespace(**vars(SOSS) | {"exp_type": "MIR_LRS-SLITLESS", "filter": "P750L"})
+    meta.subarray = "SLITLESSPRISM"
+    table = Photom.from_file(path, meta)
+    wavelength = np.linspace(4.5, 13, 3000, dtype=np.float32).reshape(1, -1)
+    with datamodels.MirLrsPhotomModel(path) as model:
+        row = next(r for r in model.phot_table if r["subarray"].strip() == "SLITLESSPRISM")
+        knots, response = (np.asarray(row[n][: row["nelem"]], float) for n in ("wavelength", "relresponse"))
+        conversion = float(row["photmjsr"])
+        assert table.pixel_sr == pytest.approx(model.meta.photometry.pixelarea_steradians)
+    one = np.ones((1, *wavelength.shape), np.float32)
+    slit = datamodels.SlitModel(data=one.copy(), wavelength=wavelength)
+    setup = SimpleNamespace(exptype="MIR_LRS-SLITLESS", grating=None, filter="P750L", pupil=None, inverse=False)
+    rising = np.argsort(knots)
+    factor, absent = official.DataSet.create_2d_conversion(
+        setup, slit, setup.exptype, conversion, knots[rising], response[rising], None
+    )
+    state = Rates(one, one, one, one, np.zeros(one.shape, np.uint32), np.arange(1), wavelength)
+    ours, _ = photom(state, PhotomRefs(table), PhotomParams())
+    np.testing.assert_allclose(ours.data[0], factor, rtol=3e-6)
+    np.testing.assert_array_equal((ours.dq[0] & flags.DO_NOT_USE) != 0, absent)
+    assert 0 < absent.sum() < absent.size / 3
 
 
 def spectra(dtype=np.float32):
