@@ -15,8 +15,9 @@ from uptheramp.calibrate.kernels import columns
 from uptheramp.calibrate.kernels.aperture import ratio
 
 INTERVALS = 24  # between the knots of the spline, over the width of the aperture
-DEGREE = 4  # of its coefficients along the dispersion
-CENTRE_DEGREE = 3  # of the trace
+DEGREE = 8  # of its coefficients along the dispersion
+CENTRE_SCALE_PX = 20.0  # along the dispersion, over which centroids are smoothed
+REACH = 4.0  # scales beyond which neighbours are not looked at
 STIFFNESS = 1e-5  # penalty on second differences of coefficients, in terms of the typical weight of one
 
 
@@ -35,7 +36,8 @@ def local_parabola(
     """Smooth along x: the value of the parabola fitted to neighbours, weighted by exp(-(d / scale)^2 / 2) too."""
     x = jnp.arange(value.shape[-1])
     d = (x[:, None] - x[None, :]) / scale_px
-    near = jnp.exp(-0.5 * d**2)
+    near = jnp.where(jnp.abs(d) < REACH, jnp.exp(-0.5 * d**2), 0)
+    weight = weight / jnp.maximum(weight.max(), jnp.finfo(weight.dtype).tiny)
     moments = [weight @ (near * d**k) for k in range(5)]
     sums = jnp.stack([(weight * value) @ (near * d**k) for k in range(3)], 1)
     normal = jnp.stack([jnp.stack([moments[i + j] for j in range(3)], 1) for i in range(3)], 1)
@@ -43,14 +45,13 @@ def local_parabola(
 
 
 def centre(value: Float[Array, "y x"], inside: Float[Array, "y x"], weight: Float[Array, "x"]) -> Float[Array, "x"]:
-    """Row of the trace: centroids of the light inside the aperture, a polynomial along x through them."""
+    """Row of the trace: the middle of the aperture and, smoothed along x, what centroids are off it."""
     row = jnp.arange(value.shape[0], dtype=jnp.float64)[:, None]
     light = inside * jnp.maximum(value, 0)
-    seen = ratio((light * row).sum(0), light.sum(0))
+    middle = ratio((inside * row).sum(0), inside.sum(0))
+    off = ratio((light * row).sum(0), light.sum(0)) - middle
     weight = jnp.where(light.sum(0) > 0, weight, 0).astype(jnp.float64)
-    powers = _powers(value.shape[1], CENTRE_DEGREE)
-    middle = ratio((weight * seen).sum(), weight.sum())
-    return middle + powers @ _solve((powers.T * weight) @ powers, powers.T @ (weight * (seen - middle)))
+    return middle + local_parabola(off[None], weight[None], jnp.asarray(CENTRE_SCALE_PX))[0]
 
 
 def fit_spline(
@@ -81,22 +82,31 @@ def fit_spline(
     return spline._replace(coefficients=found.reshape(shape))
 
 
-def evaluate(
-    spline: TraceSpline, shape: tuple[int, int]
-) -> tuple[Float[Array, "y x"], Float[Array, "y x"], Float[Array, "y x"]]:
-    """Profile P(u), and its derivatives to the position of the trace, -P', and to its relative width, -(u P' + P)."""
+def evaluate(spline: TraceSpline, shape: tuple[int, int]) -> Float[Array, "y x"]:
+    """The profile that the spline is."""
     row = jnp.arange(shape[0], dtype=jnp.float64)
 
-    def column(x: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+    def column(x: tuple[Array, Array]) -> Float[Array, "y"]:
         middle, power = x
-        u = row - middle
-        place, along = _place(u, spline), spline.coefficients @ power
-        profile, slope = _basis(place) @ along, _basis_slope(place) @ along / spline.step_px
-        return profile, -slope, -(u * slope + profile)
+        return _basis(_place(row - middle, spline)) @ (spline.coefficients @ power)
 
-    images = jax.lax.map(column, (spline.centre_px, _powers(shape[1], DEGREE)))
-    profile, position, width = (image.T for image in images)
-    return profile, position, width
+    return jax.lax.map(column, (spline.centre_px, _powers(shape[1], DEGREE))).T
+
+
+def slopes(spline: TraceSpline, profile: Float[Array, "y x"]) -> tuple[Float[Array, "y x"], Float[Array, "y x"]]:
+    """Derivatives of P(u) to the position of the trace, -P', and to its relative width about it, -(u P' + P).
+
+    P' is that of the spline: where a trace crosses pixels at all phases it is known to a per cent, where it lies along
+    a row what pixels show tells it less well (a Fourier derivative along the column is worse: its ringing in the wings
+    is where pixels weigh most).
+    """
+
+    def moved(centre_px: Float[Array, "x"]) -> Float[Array, "y x"]:
+        return evaluate(spline._replace(centre_px=centre_px), profile.shape)
+
+    _, position = jax.jvp(moved, (spline.centre_px,), (jnp.ones_like(spline.centre_px),))
+    row = jnp.arange(len(profile), dtype=profile.dtype)[:, None]
+    return position, (row - spline.centre_px) * position - profile
 
 
 def _place(u: Float[Array, "y"], spline: TraceSpline) -> Float[Array, "y basis"]:
@@ -108,11 +118,6 @@ def _basis(s: Float[Array, "..."]) -> Float[Array, "..."]:
     """The cubic B-spline with knots at whole numbers."""
     a = jnp.abs(s)
     return jnp.where(a < 1, 2 / 3 - a**2 + a**3 / 2, jnp.maximum(2 - a, 0) ** 3 / 6)
-
-
-def _basis_slope(s: Float[Array, "..."]) -> Float[Array, "..."]:
-    a = jnp.abs(s)
-    return jnp.where(a < 1, -2 * s + 1.5 * s * a, -jnp.sign(s) * jnp.maximum(2 - a, 0) ** 2 / 2)
 
 
 def _powers(length: int, degree: int) -> Float[np.ndarray, "x power"]:

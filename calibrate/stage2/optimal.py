@@ -34,6 +34,9 @@ def model_of(
     light = [jnp.where(inside > 0, turned(image, axis), 0) for image in images]
     total = jnp.sum(inside * light[0], 0)
     shapes = [ratio(image, jnp.broadcast_to(total, image.shape)) for image in light]
+    # a derivative counts as far as it is no change of brightness: the rest depends on where in a pixel the trace lies
+    norm = (weight * shapes[0] ** 2).sum(0)
+    shapes[1:] = [s - shapes[0] * ratio((weight * shapes[0] * s).sum(0), norm) for s in shapes[1:]]
     if level:
         shapes.append(jnp.ones_like(weight))
     return Model(jnp.stack(shapes), weight, moving, level)

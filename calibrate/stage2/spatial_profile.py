@@ -53,7 +53,7 @@ def measured(
 
     "median" is the normalised median image; "smoothed" draws a parabola through each row of it, over neighbours along
     the dispersion within about `scale_px`; "spline" is a function of the distance from the trace. "components" is
-    "smoothed" and moves with the trace; derivatives (`moving`) are those of the spline.
+    "smoothed" and moves with the trace. With `moving` there are derivatives.
     """
     good = usable(sample)
     known = turned(good.any(0), axis)
@@ -65,20 +65,19 @@ def measured(
     share = aperture.ratio(image, jnp.broadcast_to(light, image.shape))
     sure = weight * light**2  # one over the variance of a share
     profile = image
+    position = width = None
     if kind in ("smoothed", "components"):
         profile = trace_profile.local_parabola(share, sure, scale_px)
-    position = width = None
     if moving or kind == "spline":
-        centre = trace_profile.centre(share, inside, light)
-        row = jnp.arange(image.shape[0])[:, None]
         lit = inside > 0
-        reach = [jnp.where(lit, row - centre, 0).min() - 0.5, jnp.where(lit, row - centre, 0).max() + 0.5]
-        spline = trace_profile.fit_spline(share, sure * lit, centre, (reach[0], reach[1]))
-        shape, *slopes = trace_profile.evaluate(spline, image.shape)
+        centre = trace_profile.centre(share, inside, light)
+        distance = jnp.where(lit, jnp.arange(len(image))[:, None] - centre, 0)
+        spline = trace_profile.fit_spline(share, sure * lit, centre, (distance.min() - 0.5, distance.max() + 0.5))
         if kind == "spline":
-            profile = shape
+            profile = trace_profile.evaluate(spline, image.shape)
         if moving:
             # the slopes belong to a profile of sum one
             unit = jnp.sum(inside * profile, 0)
+            slopes = trace_profile.slopes(spline, aperture.ratio(profile, jnp.broadcast_to(unit, profile.shape)))
             position, width = (turned((unit * slope).astype(image.dtype), axis) for slope in slopes)
     return Profile(turned(profile.astype(image.dtype), axis), turned(weight, axis), position, width)

@@ -20,6 +20,7 @@ from uptheramp.simulate.ramps import references
 from uptheramp.simulate.ramps.render import build, draw_chunk
 
 COLUMN = 150  # where the star is bright
+OPTIMAL = {"extract_1d.method": "optimal", "extract_1d.profile": "components"}  # the box: tests/calibrate/stage2
 
 
 def double(tree):
@@ -47,7 +48,7 @@ def chain():
         group_time_s=jnp.asarray(meta.group_time_s),
         readout=observation.readout,
     )
-    chosen = recipe("recommended", "near_ir", meta.exp_type)
+    chosen = recipe("recommended", "near_ir", meta.exp_type, OPTIMAL)
     steps = chosen.stage1 + chosen.stage2
     taken = reftypes(steps)
     made = references.make(observation, constants, "estimated")
@@ -56,7 +57,7 @@ def chain():
 
 
 def flux_of(chain, mode):
-    """Extracted flux of two columns in all integrations as a function of {data, superbias, linearity, gain}."""
+    """Extracted flux of two columns in all integrations as a function of the tree that is returned too."""
     steps, ramps, library, params = chain
     params = {**params, "ramp_fit": replace(params["ramp_fit"], gradient=mode)}
 
@@ -67,6 +68,9 @@ def flux_of(chain, mode):
             "superbias": replace(library["superbias"], data=tree["superbias"]),
             "linearity": replace(library["linearity"], coeffs=tree["linearity"]),
             "gain": replace(library["gain"], data=tree["gain"]),
+            "flat": replace(library["flat"], data=tree["flat"]),
+            "profile": replace(library["profile"], data=tree["profile"]),
+            "extract1d": replace(library["extract1d"], lower=tree["edge"]),
         }
         spectra, _ = run(steps, state, mine, params)
         return 1e6 * jnp.sum(spectra.flux[:, COLUMN : COLUMN + 2])
@@ -76,6 +80,9 @@ def flux_of(chain, mode):
         "superbias": jnp.asarray(library["superbias"].data),
         "linearity": jnp.asarray(library["linearity"].coeffs),
         "gain": jnp.asarray(library["gain"].data),
+        "flat": jnp.asarray(library["flat"].data),
+        "profile": jnp.asarray(library["profile"].data),
+        "edge": jnp.asarray(library["extract1d"].lower),
     }
     return jax.jit(flux), start
 
@@ -85,6 +92,9 @@ ENTRIES = {  # where the flux depends on the tree, and how large a step shows it
     "superbias": ((7, COLUMN), 0.5),
     "linearity": ((2, 7, COLUMN), 1e-9),
     "gain": ((7, COLUMN), 1e-3),
+    "flat": ((7, COLUMN), 1e-4),
+    "profile": ((7, COLUMN), 1e-9),
+    "edge": ((0,), 1e-5),
 }
 
 
