@@ -21,6 +21,20 @@ def fold(add: Callable[..., Any], start: Any, *planes: Shaped[Array, "n ..."]) -
     return jax.lax.scan(lambda carry, each: (add(carry, *each), None), start, planes)[0]
 
 
+def spread(image: Float[Array, "y x"], lead: tuple[int, ...]) -> Float[Array, "*lead y x"]:
+    """The image for each plane; the derivative by it is summed a plane at a time."""
+
+    @jax.custom_vjp
+    def of(image: Array) -> Array:
+        return jnp.broadcast_to(image, (*lead, *image.shape))
+
+    def back(_: None, g: Array) -> tuple[Array]:
+        return (fold(jnp.add, jnp.zeros_like(g, shape=g.shape[-2:]), g.reshape(-1, *g.shape[-2:])),)
+
+    of.defvjp(lambda image: (of(image), None), back)
+    return of(image)
+
+
 def total(x: Shaped[Array, "n ..."], valid: Bool[Array, "n ..."]) -> Shaped[Array, "..."]:
     """Sum of the valid samples over the leading axis."""
     if x[0].size < WIDE:

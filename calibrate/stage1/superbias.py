@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import equinox as eqx
 
+from uptheramp.calibrate.kernels import planes
 from uptheramp.calibrate.references.superbias import Superbias
 from uptheramp.calibrate.stage1 import zeroframe
 from uptheramp.calibrate.state import Ramps
@@ -19,6 +20,6 @@ class SuperbiasRefs(eqx.Module):
 @step(cite="jwst 3.0.0 superbias")
 def superbias(state: Ramps, refs: SuperbiasRefs, params: None) -> tuple[Ramps, None]:
     """Subtract the superbias (DN) from every group: `data - superbias`; its flags join the pixel flags."""
-    data = state.data - refs.superbias.data
+    data = state.data - planes.spread(refs.superbias.data, state.data.shape[:-2])
     first = zeroframe.corrected(state.zeroframe, lambda frame: frame - refs.superbias.data)
     return replace(state, data=data, pixeldq=state.pixeldq | refs.superbias.dq, zeroframe=first), None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from uptheramp.calibrate.kernels import order, planes
+from uptheramp.calibrate.kernels.polynomial import horner
 
 SHAPES = [(5, 7), (1, planes.WIDE), (3, 1000), (planes.BLOCK,), (planes.BLOCK + 1,), (2, planes.BLOCK + 13)]
 
@@ -61,3 +62,21 @@ def test_by_blocks_with_its_derivative(shape):
     value, slope = jax.value_and_grad(total)(x)
     np.testing.assert_allclose(value, ((x**2).sum(0) * scale).sum(), rtol=1e-12)
     np.testing.assert_allclose(slope, 2 * x * scale, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_derivatives_by_images_are_those_of_plain_broadcasts(dtype):
+    rng = np.random.default_rng(4)
+    coeffs, x = rng.normal(size=(4, 5, 7)).astype(np.float32), rng.normal(size=(2, 3, 5, 7)).astype(dtype)
+    weight = rng.normal(size=x.shape)
+
+    def by_planes(coeffs, x):
+        return (weight * (horner(coeffs, x) - planes.spread(coeffs[0], x.shape[:-2]))).sum()
+
+    def plain(coeffs, x):
+        return (weight * (sum(c * x**n for n, c in enumerate(coeffs)) - coeffs[0])).sum()
+
+    found, expected = (jax.value_and_grad(f, (0, 1))(coeffs, x) for f in (by_planes, plain))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=3e-5, atol=3e-5)
