@@ -68,7 +68,7 @@ def flux_of(chain, mode):
             "superbias": replace(library["superbias"], data=tree["superbias"]),
             "linearity": replace(library["linearity"], coeffs=tree["linearity"]),
             "gain": replace(library["gain"], data=tree["gain"]),
-            "flat": replace(library["flat"], data=tree["flat"]),
+            "dflat": replace(library["dflat"], data=tree["flat"]),
             "profile": replace(library["profile"], data=tree["profile"]),
             "extract1d": replace(library["extract1d"], lower=tree["edge"]),
         }
@@ -80,7 +80,7 @@ def flux_of(chain, mode):
         "superbias": jnp.asarray(library["superbias"].data),
         "linearity": jnp.asarray(library["linearity"].coeffs),
         "gain": jnp.asarray(library["gain"].data),
-        "flat": jnp.asarray(library["flat"].data),
+        "flat": jnp.asarray(library["dflat"].data),
         "profile": jnp.asarray(library["profile"].data),
         "edge": jnp.asarray(library["extract1d"].lower),
     }
@@ -92,7 +92,7 @@ ENTRIES = {  # where the flux depends on the tree, and how large a step shows it
     "superbias": ((7, COLUMN), 0.5),
     "linearity": ((2, 7, COLUMN), 1e-9),
     "gain": ((7, COLUMN), 1e-3),
-    "flat": ((7, COLUMN), 1e-4),
+    "flat": ((0, 7, COLUMN), 1e-4),
     "profile": ((7, COLUMN), 1e-9),
     "edge": ((0,), 1e-5),
 }

@@ -86,7 +86,8 @@ def recovered(scenario, block, nonlinearity):
     range_um = block.range_um or mode.useful_range_um
     power = block.resolving_power or scenario.reduction.resolving_power
     curves, binning = bin_channels(spectra, when, power, range_um, mode.orders)
-    lost = (np.asarray(library["mask"].dq) | np.asarray(library["flat"].dq)) & flags.DO_NOT_USE > 0
+    dq = [np.asarray(library[name].dq) for name in ("mask", "flat", "dflat") if name in library]
+    lost = np.bitwise_or.reduce([d.reshape(-1, *meta.shape)[0] for d in dq]) & flags.DO_NOT_USE > 0
     reduced = Reduced(exposure, chosen, library, groupdq, None, lost, spectra, when, binning, curves)
     nothing = np.zeros((observation.nints, 1, 1))
     true = true_channels(
