@@ -171,10 +171,14 @@ def system_of(
 
 
 def _calibration(reduced: Reduced) -> Float[np.ndarray, "dispersion"]:
-    """What one DN/s becomes at each dispersion pixel (1 where no photom ran), up to a common factor."""
+    """What one DN/s becomes at each dispersion pixel before the extraction, up to a common factor.
+
+    1 where no photom ran, or where it came after (SOSS): then it is in the weights of the pixels.
+    """
     table = reduced.library.get("photom")
     wavelength = np.nan_to_num(np.asarray(reduced.spectra.wavelength_um, float))
-    if table is None or not any(step.name == "photom" for step in reduced.recipe.stage2):
+    on_images, _ = split(reduced.recipe.stage2, Spectra)
+    if table is None or not any(step.name == "photom" for step in on_images):
         return np.ones(len(wavelength))
     response = np.interp(wavelength, table.wavelength_um, table.response)
     step_um = np.abs(np.gradient(wavelength)) if table.per_micron else 1.0
