@@ -36,11 +36,11 @@ from uptheramp.calibrate.io.exposure import Exposure, open_exposure
 from uptheramp.calibrate.io.times import GROUP
 from uptheramp.calibrate.io.uncal import UncalWriter
 from uptheramp.calibrate.pipeline import run
-from uptheramp.calibrate.reduce import CHUNK_MB, POOLED_MB, reftypes, sampled, stage1
+from uptheramp.calibrate.reduce import chunked, reftypes, sampled, stage1
 from uptheramp.calibrate.references import library
 from uptheramp.calibrate.settings import Recipe, recipe
 from uptheramp.calibrate.state import take
-from uptheramp.calibrate.stream import chunk_size, detector, learned_in_parts
+from uptheramp.calibrate.stream import detector, learned_in_parts
 from uptheramp.scenarios import cache
 from uptheramp.scenarios.cli.huge_pages import VALUE, VARIABLE
 
@@ -129,9 +129,7 @@ def compute(path: Path, folder: Path, table: str, overrides: dict[str, str]) -> 
     """Seconds of our steps on raw integers in memory, learning included."""
     exposure, chosen, refs = prepared(path, folder, table, overrides)
     sample = sampled(exposure.meta, exposure.nints, chosen)
-    size = chunk_size(
-        exposure.meta.ngroups, exposure.meta.shape, exposure.nints, POOLED_MB if chosen.pools else CHUNK_MB
-    )
+    size = chunked(exposure.meta, exposure.nints, chosen)
     chunks = list(exposure.chunks(size))
 
     at_once = exposure.nints <= min(sample, size)
@@ -245,7 +243,7 @@ def length(case: Case, folder: Path, peer: Path) -> dict[str, Any]:
 def derivative(path: Path, folder: Path, table: str, overrides: dict[str, str]) -> dict[str, float]:
     """Processor seconds of a sum of slopes over one chunk, and of the sum with its gradient, the best of three."""
     exposure, chosen, refs = prepared(path, folder, table, overrides)
-    size = chunk_size(exposure.meta.ngroups, exposure.meta.shape, exposure.nints, CHUNK_MB)
+    size = chunked(exposure.meta, exposure.nints, chosen)
     ramps = next(exposure.chunks(size))[2]
     known = learned_in_parts(
         chosen.stage1, exposure.sample(sampled(exposure.meta, exposure.nints, chosen)), refs, chosen.params, size

@@ -120,13 +120,12 @@ def stage1(
     groupdq = out / f".groupdq-{exposure.root}.npy" if keep else None
     outputs = Outputs(rateints, mean, groupdq, _origin(exposure, recipe, 1, recipe.stage1, library))
     ready = all(finished(path, outputs.made_from) for path in outputs.paths)
-    known, sample = dict(library), sampled(exposure.meta, exposure.nints, recipe)
+    sample, size = (count(exposure.meta, exposure.nints, recipe) for count in (sampled, chunked))
+    known = dict(library)
     begun = outputs.checkpoint.exists()
-    at_once = not ready and not begun and exposure.nints <= min(sample, _chunk(exposure, recipe))
+    at_once = not ready and not begun and exposure.nints <= min(sample, size)
     if (keep or not ready) and not at_once:
-        known = learned_in_parts(
-            recipe.stage1, exposure.sample(sample), library, recipe.params, _chunk(exposure, recipe)
-        )
+        known = learned_in_parts(recipe.stage1, exposure.sample(sample), library, recipe.params, size)
     if not ready:
         known |= _rates(exposure, recipe, known, outputs, progress, learning=at_once)
         remember(outputs.paths, outputs.made_from)
@@ -141,10 +140,9 @@ def sampled(meta: ExposureMeta, nints: int, recipe: Recipe) -> int:
     return min(SAMPLE, max(FEWEST, chunk_size(meta.ngroups, meta.shape, nints, SAMPLE_MB)))
 
 
-def _chunk(exposure: Exposure, recipe: Recipe) -> int:
+def chunked(meta: ExposureMeta, nints: int, recipe: Recipe) -> int:
     """Integrations that Stage 1 takes at once."""
-    meta = exposure.meta
-    return chunk_size(meta.ngroups, meta.shape, exposure.nints, POOLED_MB if recipe.pools else CHUNK_MB)
+    return chunk_size(meta.ngroups, meta.shape, nints, POOLED_MB if recipe.pools else CHUNK_MB)
 
 
 def _rates(
@@ -164,7 +162,8 @@ def _rates(
         def write(chunk: Reduced) -> None:
             progress("stage 1", sink.take(chunk), exposure.nints)
 
-        with closing(ahead(exposure.chunks(_chunk(exposure, recipe), start))) as chunks, Behind(write) as hand_on:
+        size = chunked(exposure.meta, exposure.nints, recipe)
+        with closing(ahead(exposure.chunks(size, start))) as chunks, Behind(write) as hand_on:
             for chunk in detector(recipe.stage1, chunks, library, recipe.params, leaves, learning=learning):
                 new |= chunk.learned
                 hand_on(chunk)

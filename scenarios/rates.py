@@ -15,10 +15,10 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io.exposure import Exposure, Segment
 from uptheramp.calibrate.io.times import group_times_s
-from uptheramp.calibrate.reduce import CHUNK_MB, POOLED_MB, reftypes, sampled
+from uptheramp.calibrate.reduce import chunked, reftypes, sampled
 from uptheramp.calibrate.settings import Recipe, recipe
 from uptheramp.calibrate.state import Ramps
-from uptheramp.calibrate.stream import chunk_size, detector, learned_in_parts
+from uptheramp.calibrate.stream import detector, learned_in_parts
 from uptheramp.scenarios.recover import Answer
 from uptheramp.scenarios.scenario import observation_of
 from uptheramp.scenarios.task import Asked, Task, seeded
@@ -100,7 +100,7 @@ def _stage1(
         part = picks[first : first + count]
         return exposure.ramps(data[part], part, np.ones(len(part), bool))
 
-    size = chunk_size(meta.ngroups, meta.shape, nints, POOLED_MB if chosen.pools else CHUNK_MB)
+    size = chunked(meta, nints, chosen)
     known = learned_in_parts(chosen.stage1, (len(picks), read), library, chosen.params, size)
 
     def ramps():

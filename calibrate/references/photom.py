@@ -1,5 +1,6 @@
 """PHOTOM: from counts to physical units, a factor times a response that depends on wavelength."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,17 +59,15 @@ class Photom(eqx.Module):
     @classmethod
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Photom":
         """Read the row of the exposure's optical elements; knots that are not finite are dropped."""
-        table = _table(meta, path)
+        table = layout_of(TABLES, meta, path)
         with fits.open(path, memmap=False) as hdus:
-            if "PHOTOM" not in hdus:
-                raise InputError(f"{path}: no extension PHOTOM; it is not a photom reference file")
-            header, rows = hdus["PHOTOM"].header, hdus["PHOTOM"].data
+            header, rows = table_of(hdus, path)
             at = row_of(rows, table, meta, path)
             conversion, (wavelength, response) = np.float32(rows[at][table.factor]), curve(rows[at])
             area, fade = hdus[0].header.get("PIXAR_SR"), fading(hdus, at, meta.middle_mjd, path)
         if not len(wavelength) or not np.isfinite(conversion):
             raise InputError(f"{path}: the row for {wanted(table, meta)} holds no usable conversion")
-        plain = header.get("PHOTUNIT", "").strip() == _unit(table, per_micron=False)
+        plain = str(header.get("PHOTUNIT") or "").strip() == _unit(table, per_micron=False)
         return cls(
             np.asarray(conversion),
             wavelength,
@@ -83,7 +82,7 @@ class Photom(eqx.Module):
         """Write the official table with one row."""
         from stdatamodels.jwst import datamodels
 
-        table = _table(meta, path)
+        table = layout_of(TABLES, meta, path)
         n = len(self.wavelength_um)
         kinds = {"filter": "S12", "grating": "S15", "slit": "S15", "pupil": "S15", "subarray": "S17", "order": "i2"}
         dtype = [(key, kinds[key]) for key in table.keys]
@@ -94,10 +93,7 @@ class Photom(eqx.Module):
         with getattr(datamodels, table.model)(phot_table=np.array([row], dtype=dtype)) as model:
             if table.per_micron:
                 model.phot_unit = _unit(table, per_micron=self.per_micron)
-            if self.pixel_sr is not None:
-                photometry = model.meta.photometry
-                photometry.pixelarea_steradians = self.pixel_sr
-                photometry.pixelarea_arcsecsq = self.pixel_sr * ARCSEC2_PER_SR
+            tell_area(model, self.pixel_sr)
             base.save(base.describe(model, meta, "PHOTOM", window=False), path)
 
     @classmethod
@@ -106,10 +102,25 @@ class Photom(eqx.Module):
         return cls(np.float32(1), np.array([0, 100], np.float32), np.ones(2, np.float32), "DN/s")
 
 
-def _table(meta: ExposureMeta, path: Path) -> Table:
-    if meta.exp_type not in TABLES:
-        raise InputError(f"{path}: no photom table is known for {meta.exp_type}; known are {', '.join(TABLES)}")
-    return TABLES[meta.exp_type]
+def layout_of(tables: Mapping[str, Table], meta: ExposureMeta, path: Path) -> Table:
+    """How the table of an exposure type is laid out, of those that are known."""
+    if meta.exp_type not in tables:
+        raise InputError(f"{path}: no photom table is known for {meta.exp_type}; known are {', '.join(tables)}")
+    return tables[meta.exp_type]
+
+
+def table_of(hdus: fits.HDUList, path: Path) -> tuple[fits.Header, Any]:
+    """Header and rows of the conversions."""
+    if "PHOTOM" not in hdus:
+        raise InputError(f"{path}: no extension PHOTOM; it is not a photom reference file")
+    return hdus["PHOTOM"].header, hdus["PHOTOM"].data
+
+
+def tell_area(model: Any, pixel_sr: float | None) -> None:
+    """Write the solid angle of a pixel into an official model, where it is known."""
+    if pixel_sr is not None:
+        model.meta.photometry.pixelarea_steradians = pixel_sr
+        model.meta.photometry.pixelarea_arcsecsq = pixel_sr * ARCSEC2_PER_SR
 
 
 def _unit(table: Table, *, per_micron: bool) -> str:

@@ -11,7 +11,7 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import base
 from uptheramp.calibrate.references.fading import fading
-from uptheramp.calibrate.references.photom import ARCSEC2_PER_SR, Table, row_of, wanted
+from uptheramp.calibrate.references.photom import Table, layout_of, row_of, table_of, tell_area, wanted
 
 # exposure type -> layout of the official table
 TABLES = {
@@ -32,12 +32,11 @@ class PhotomImage(eqx.Module):
     @classmethod
     def from_file(cls, path: Path, meta: ExposureMeta) -> "PhotomImage":
         """Read the row of the exposure's filter, and PIXAR_SR."""
-        table = _table(meta, path)
+        table = layout_of(TABLES, meta, path)
         with fits.open(path, memmap=False) as hdus:
-            if "PHOTOM" not in hdus:
-                raise InputError(f"{path}: no extension PHOTOM; it is not a photom reference file")
-            at = row_of(hdus["PHOTOM"].data, table, meta, path)
-            conversion, area = np.float32(hdus["PHOTOM"].data[at][table.factor]), hdus[0].header.get("PIXAR_SR")
+            _, rows = table_of(hdus, path)
+            at = row_of(rows, table, meta, path)
+            conversion, area = np.float32(rows[at][table.factor]), hdus[0].header.get("PIXAR_SR")
             fade = np.asarray(np.float32(fading(hdus, at, meta.middle_mjd, path)))
         if not np.isfinite(conversion):
             raise InputError(f"{path}: the row for {wanted(table, meta)} holds no usable conversion")
@@ -47,23 +46,14 @@ class PhotomImage(eqx.Module):
         """Write the official table with one row."""
         from stdatamodels.jwst import datamodels
 
-        table = _table(meta, path)
+        table = layout_of(TABLES, meta, path)
         columns = [(key, KINDS[key]) for key in table.keys] + [(table.factor, "f4"), ("uncertainty", "f4")]
         row = (*wanted(table, meta).values(), float(self.conversion), 0.0)
         with getattr(datamodels, table.model)(phot_table=np.array([row], dtype=columns)) as model:
-            if self.pixel_sr is not None:
-                photometry = model.meta.photometry
-                photometry.pixelarea_steradians = self.pixel_sr
-                photometry.pixelarea_arcsecsq = self.pixel_sr * ARCSEC2_PER_SR
+            tell_area(model, self.pixel_sr)
             base.save(base.describe(model, meta, "PHOTOM", window=False), path)
 
     @classmethod
     def neutral(cls, meta: ExposureMeta) -> "PhotomImage":
         """One, still in DN/s."""
         return cls(np.float32(1), None, "DN/s")
-
-
-def _table(meta: ExposureMeta, path: Path) -> Table:
-    if meta.exp_type not in TABLES:
-        raise InputError(f"{path}: no photom table is known for {meta.exp_type}; known are {', '.join(TABLES)}")
-    return TABLES[meta.exp_type]

@@ -12,7 +12,7 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import base
 from uptheramp.calibrate.references.fading import fading
-from uptheramp.calibrate.references.photom import Table, curve, row_of
+from uptheramp.calibrate.references.photom import Table, curve, row_of, table_of
 
 TABLE = Table("NisSossPhotomModel", ("filter", "pupil", "order"), "photmj", False)
 
@@ -41,9 +41,7 @@ class PhotomSoss(eqx.Module):
             If it is no photom file, or holds no conversion for these wheels.
         """
         with fits.open(path, memmap=False) as hdus:
-            if "PHOTOM" not in hdus:
-                raise InputError(f"{path}: no extension PHOTOM; it is not a photom reference file")
-            rows = hdus["PHOTOM"].data
+            _, rows = table_of(hdus, path)
             numbers = sorted({int(n) for n in rows["order"] if n > 0}) or [1]
             found = {n: row_of(rows, TABLE, meta, path, n) for n in numbers}
             fade = [fading(hdus, at, meta.middle_mjd, path) for at in found.values()]

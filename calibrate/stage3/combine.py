@@ -71,7 +71,8 @@ def combine(
     share = ratio(light @ seen.good.T.astype(float), total)
     used = share >= LEAST_SEEN
     safe = jnp.where(used, share, 1)
-    beside = jnp.sum((weights @ seen.shared) ** 2 - weights**2 @ seen.shared**2, 1)  # what is off the diagonal
+    together = covariance(seen, weights)
+    beside = jnp.diagonal(together) - weights**2 @ seen.typical_variance  # what is off the diagonal of C
     variance = weights**2 @ seen.variance.T + beside[:, None]
     positive = used & (variance > 0)
     flux = jnp.where(used, weights @ seen.flux.T / safe, jnp.nan)
@@ -84,5 +85,5 @@ def combine(
         wavelength_um=jnp.mean(edges, 1),
         half_width_um=(edges[:, 1] - edges[:, 0]) / 2,
         time_offset_s=ratio(light @ jnp.asarray(time_offset_s, float), total[:, 0]),
-        covariance=covariance(seen, weights),
+        covariance=together,
     )

@@ -13,9 +13,9 @@ from uptheramp.scenarios.systematics.diagnostics import Checked
 from uptheramp.scenarios.systematics.exposures import RampSet
 from uptheramp.scenarios.systematics.fit_file import FitFile
 from uptheramp.scenarios.systematics.outcome import SUSPICIOUS, Outcome
-from uptheramp.simulate.detector import ipc
 from uptheramp.simulate.detector.maps import reference_pixels
 from uptheramp.simulate.observation import Observation
+from uptheramp.simulate.ramps.references import inverse_kernel
 from uptheramp.validate.figures.mode_power import mode_power
 from uptheramp.validate.report_figures import Picture, png_uri
 
@@ -115,10 +115,7 @@ def _library(o: Observation, value: dict[str, float], free: tuple[str, ...]) -> 
     if "read_noise" in free:
         out["readnoise"] = ReadNoise(whole * np.float32(value["read_noise_e"] / gain * np.sqrt(2)))
     if "alpha_x" in value:
-        mixing = np.asarray(ipc.kernel(np.array([value["alpha_x"], value["alpha_y"]])))
-        identity = np.zeros((3, 3))
-        identity[1, 1] = 1
-        out["ipc"] = Ipc((2 * identity - mixing).astype(np.float32))
+        out["ipc"] = Ipc(inverse_kernel(np.array([value["alpha_x"], value["alpha_y"]])).astype(np.float32))
     return out
 
 

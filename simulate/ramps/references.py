@@ -95,7 +95,7 @@ def make(
         "flat": Flat(_f32(np.where(maps.dead, 1.0, flat)), _f32(flat_error), flat_dq),
     }
     if "ipc" in o.effects:
-        library["ipc"] = Ipc(_f32(_inverse_kernel(c.own["ipc"].measured())))
+        library["ipc"] = Ipc(_f32(inverse_kernel(c.own["ipc"].measured())))
     if "persistence" in o.effects:
         library |= traps.make(o, c, rng)
     if mid_ir:
@@ -233,7 +233,7 @@ def _reset(observation: Observation, constants: Constants, rng: np.random.Genera
     return left + rng.standard_normal(left.shape) * sigma
 
 
-def _inverse_kernel(alpha: np.ndarray) -> np.ndarray:
+def inverse_kernel(alpha: np.ndarray) -> np.ndarray:
     """Deconvolution kernel to second order in alpha: 2 delta - K, on 3 x 3."""
     identity = np.zeros((3, 3))
     identity[1, 1] = 1.0
