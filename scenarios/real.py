@@ -14,6 +14,7 @@ from uptheramp.calibrate.references import user_files
 from uptheramp.calibrate.series import Aperture, aperture_of, bin_channels, plain_timing, timing, white
 from uptheramp.calibrate.settings import recipe
 from uptheramp.calibrate.state import Photometry, Spectra, take
+from uptheramp.calibrate.stream import split
 
 STAGES = {1: stage1, 2: stage2, 3: stage3}
 
@@ -50,6 +51,8 @@ def calibrate_files(
         )
     chosen = recipe(table, exposure.instrument.step_family, meta.exp_type, overrides, todo)
     _warn(exposure, todo)
+    if system is not None or (3 in todo and split(chosen.stage3, Photometry)[1]):
+        exposure.require_times()
     if not todo:
         return fit_series(exposure, None, load_system(str(system)), out)
     if 3 in todo and exposure.nints < 2:

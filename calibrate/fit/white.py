@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.fit import curve
 from uptheramp.calibrate.fit.orbit import Orbit, orbit_of, separation
 from uptheramp.calibrate.fit.system import System
@@ -148,6 +149,11 @@ def fit_white(
 
     `limb_darkening` and `orbit` are "fixed" at the table's values or "fitted" with its priors; `degree` is that of the
     baseline polynomial; `kind` "transit" or "eclipse".
+
+    Raises
+    ------
+    InputError
+        For no more usable integrations than free parameters.
     """
     weight = white_weights(light_curves)
     flux, err = white_curve(light_curves, weight)
@@ -157,6 +163,12 @@ def fit_white(
     u = weight @ system.limb_darkening.at(np.asarray(light_curves.wavelength_um))
     fit_limb_darkening = limb_darkening == "fitted" and kind == "transit"
     free = free_parameters(degree, True, orbit == "fitted", fit_limb_darkening)
+    usable = int(np.isfinite(flux).sum())
+    if usable <= len(free):
+        raise InputError(
+            f"{system.name}: {usable} usable integrations cannot tell the {len(free)} free parameters of its white "
+            "light curve; give more of the exposure's files"
+        )
     start = start_vector(system, u, kind, degree)
     fitted = _fit(
         flux,

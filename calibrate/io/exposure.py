@@ -21,7 +21,7 @@ from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.instruments.core import Instrument, Mode, Readout, Subarray
 from uptheramp.calibrate.io import images, uncal, x1dints
 from uptheramp.calibrate.io.meta import ExposureMeta, from_header, readout
-from uptheramp.calibrate.io.times import DAY_S, read_int_times
+from uptheramp.calibrate.io.times import DAY_S, has_int_times, read_int_times, unknown_times
 from uptheramp.calibrate.state import Ramps, Rates, Spectra, join, take
 
 AXES = {"uncal": 4, "rateints": 3, "calints": 3, "crfints": 3, "x1dints": 1}  # of what holds the data
@@ -78,6 +78,14 @@ class Exposure:
     def int_times(self) -> np.ndarray:
         """INT_TIMES rows of all segments."""
         return np.concatenate([segment.int_times for segment in self.segments])
+
+    def require_times(self) -> None:
+        """Refuse, in one line, to make light curves of what does not tell its times."""
+        if not np.isfinite(self.int_times["int_start_BJD_TDB"]).all():
+            raise InputError(
+                f"{self.segments[0].path}: INT_TIMES is missing or empty; images and spectra can be made without the "
+                "times of integrations, light curves cannot"
+            )
 
     @cached_property
     def readout(self) -> Readout:
@@ -222,9 +230,11 @@ def open_segment(path: Path) -> Segment:
                 raise InputError(
                     f"{path}: the file is truncated ({path.stat().st_size} of {end} bytes); fetch it again"
                 )
-            level = _level(path, sci.shape, hdus)
-            times = read_int_times(hdus, path)
             shape = sci.shape
+            level = _level(path, shape, hdus)
+            meta = meta if level == "uncal" else _counted(meta, shape, path)
+            timed = level == "uncal" or has_int_times(hdus)
+            times = read_int_times(hdus, path) if timed else unknown_times(meta)
     except (OSError, TypeError, ValueError, LookupError) as error:
         raise InputError(
             f"{path}: not a readable FITS file ({error}); it may be truncated or of another kind"
@@ -251,6 +261,19 @@ def _level(path: Path, shape: tuple[int, ...], hdus: fits.HDUList) -> str:
     raise InputError(
         f"{path}: neither ramps (4 axes) nor per-integration rates; give an uncal, rateints or calints file"
     )
+
+
+def _counted(meta: ExposureMeta, shape: tuple[int, ...], path: Path) -> ExposureMeta:
+    """Number integrations from 1 where a header counts them from 0 and leaves out the last, as MIRISim does."""
+    if meta.integration_end - meta.integration_start != shape[0]:
+        return meta
+    first = meta.integration_start + 1
+    warnings.warn(
+        f"{path}: INTSTART..INTEND is {meta.integration_start}..{meta.integration_end} for {shape[0]} integrations; "
+        f"they are taken to be {first}..{meta.integration_end}",
+        stacklevel=2,
+    )
+    return replace(meta, integration_start=first)
 
 
 def _checked(segment: Segment, shape: tuple[int, ...]) -> Segment:

@@ -36,6 +36,18 @@ GROUP = np.dtype(
 )
 
 
+def has_int_times(hdus: fits.HDUList) -> bool:
+    """Whether a file tells the times of its integrations."""
+    return "INT_TIMES" in hdus and len(hdus["INT_TIMES"].data) > 0
+
+
+def unknown_times(meta: ExposureMeta) -> np.ndarray:
+    """INT_TIMES of images whose file does not tell any: numbers, and NaN for every time."""
+    table = np.full(meta.integration_end - meta.integration_start + 1, np.nan, [(name, "f8") for name in _INT_TIMES])
+    table["integration_number"] = np.arange(meta.integration_start, meta.integration_end + 1)
+    return table.astype(INT_TIMES)
+
+
 def read_int_times(hdus: fits.HDUList, path: Path) -> np.ndarray:
     """The INT_TIMES rows of a file, native endian, by our column names whatever the case in the file.
 
@@ -44,7 +56,7 @@ def read_int_times(hdus: fits.HDUList, path: Path) -> np.ndarray:
     InputError
         If the extension is missing or empty: without times there is no time series.
     """
-    if "INT_TIMES" not in hdus or not len(hdus["INT_TIMES"].data):
+    if not has_int_times(hdus):
         raise InputError(f"{path}: INT_TIMES is missing or empty; a time series needs the times of its integrations")
     table = hdus["INT_TIMES"].data
     columns = {name.lower(): name for name in table.names}

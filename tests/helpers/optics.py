@@ -323,3 +323,22 @@ def some(wavelength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     lit = np.isfinite(wavelength)
     return picked(lit.any(1)), picked(lit.any(0))
+
+
+def of_column(column: np.ndarray, meta: ExposureMeta, samples: int):
+    """SPECWCS table of the MIRI prism, `samples` in a row, from the wavelengths (micron) of a column of its window."""
+    from stdatamodels.jwst import datamodels
+
+    lit = np.flatnonzero(np.isfinite(column))
+    y = np.linspace(lit[-1], lit[0], (len(lit) - 1) * samples + 1)
+    x_ref, y_ref = 38.5, 829.0  # 1-based, full frame
+    dx, dy = np.zeros(len(y)), y + meta.y_start - y_ref
+    corners = {"x0": dx - 4, "y0": dy + 0.5, "x1": dx + 4, "y1": dy + 0.5}
+    corners |= {"x2": dx + 4, "y2": dy - 0.5, "x3": dx - 4, "y3": dy - 0.5}
+    columns = {"x_center": dx, "y_center": dy, "wavelength": np.interp(y, lit, column[lit]), **corners}
+    table = np.rec.fromarrays(list(columns.values()), dtype=[(name, "f8") for name in columns])
+    made = datamodels.MiriLRSSpecwcsModel(
+        wavetable=np.asarray(table), x_ref=1.0, y_ref=1.0, x_ref_slitless=x_ref, y_ref_slitless=y_ref
+    )
+    made.meta.reftype = "SPECWCS"
+    return made

@@ -143,24 +143,11 @@ def test_map_of_the_miri_prism_follows_from_its_trace(tmp_path, shared, samples,
     The official model smooths its table by a spline that leaves a sum of squares of up to 0.002 um2, so that a table
     of `samples` in a row comes back the better the more it holds.
     """
-    from stdatamodels.jwst import datamodels
-
     path = shared / "realdata/miri_lrs/derived/miri_lrs_slitless_flat0745_and_wavemap.fits"
     stored = np.asarray(fits.getdata(path, "WAVE_NEW"), float)
     meta = replace(optics.LRS, geometry=None)
-    column = stored[:, 37]
-    lit = np.flatnonzero(np.isfinite(column))
-    y = np.linspace(lit[-1], lit[0], (len(lit) - 1) * samples + 1)
-    x_ref, y_ref = 38.5, 829.0  # 1-based, full frame
-    dx, dy = np.zeros(len(y)), y + meta.y_start - y_ref
-    corners = {"x0": dx - 4, "y0": dy + 0.5, "x1": dx + 4, "y1": dy + 0.5}
-    corners |= {"x2": dx + 4, "y2": dy - 0.5, "x3": dx - 4, "y3": dy - 0.5}
-    columns = {"x_center": dx, "y_center": dy, "wavelength": np.interp(y, lit, column[lit]), **corners}
-    table = np.rec.fromarrays(list(columns.values()), dtype=[(name, "f8") for name in columns])
-    made = datamodels.MiriLRSSpecwcsModel(
-        wavetable=np.asarray(table), x_ref=1.0, y_ref=1.0, x_ref_slitless=x_ref, y_ref_slitless=y_ref
-    )
-    made.meta.reftype = "SPECWCS"
+    lit = np.flatnonzero(np.isfinite(stored[:, 37]))
+    made = optics.of_column(stored[:, 37], meta, samples)
     found = light(meta, {"specwcs": optics.write(made, meta, tmp_path / "specwcs.fits")}).wavelength_um
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(stored))
     both = np.isfinite(stored)
