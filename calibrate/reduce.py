@@ -78,7 +78,12 @@ def load_library(
     paths = references.find(directory, exposure.meta, wanted) if directory else {}
     if from_crds:
         paths = {**crds.find(path, [name for name in wanted if name not in paths]), **paths}
-    needed = {name: step.name for step in steps for name, need in step.reftypes().items() if need}
+    needed = {
+        name: step.name
+        for step in steps
+        for name, need in step.reftypes().items()
+        if need or references.needed(everything[name], exposure.meta)
+    }
     lacks = {name: references.lacking(name, classes[name], exposure.meta, paths) for name in needed if name in classes}
     missing = [f"{lacks[name]} (for {needed[name]})" for name in sorted(lacks) if lacks[name]]
     if missing:

@@ -27,7 +27,8 @@ class Ramps(eqx.Module):
     the exposure (padding continues the count); times in seconds; `memory` carries what runs on from chunk to chunk, by
     the name of the step. `start_s` is when each integration starts, from the first of the exposure; None: one after
     the other. `zeroframe` is the first frame of each integration where it was kept (0: not usable). `keep` is the
-    probability that a difference of neighbouring groups is no jump, where that is not decided by flags.
+    probability that a difference of neighbouring groups is no jump, where that is not decided by flags. `interleaved`
+    is what frames hold between the lines of the image (`kernels.interleaved`), with its flags; refpix uses it up.
     """
 
     data: Num[Array, "integration group y x"]
@@ -41,7 +42,9 @@ class Ramps(eqx.Module):
     start_s: Float[Array, "integration"] | None = None
     zeroframe: Num[Array, "integration y x"] | None = None
     keep: Float[Array, "integration difference y x"] | None = None
-    per_integration: ClassVar = ("data", "groupdq", "integration", "start_s", "zeroframe", "keep")
+    interleaved: Num[Array, "integration group extra x"] | None = None
+    interleaved_dq: UInt32[Array, "extra x"] | None = None
+    per_integration: ClassVar = ("data", "groupdq", "integration", "start_s", "zeroframe", "keep", "interleaved")
 
     @property
     def starts_s(self) -> Float[Array, "integration"]:

@@ -22,10 +22,10 @@ from uptheramp.calibrate.instruments.core import Instrument, Mode, Readout, Suba
 from uptheramp.calibrate.io import images, uncal, x1dints
 from uptheramp.calibrate.io.meta import ExposureMeta, from_header, readout
 from uptheramp.calibrate.io.times import DAY_S, has_int_times, read_int_times, unknown_times
+from uptheramp.calibrate.kernels import interleaved
 from uptheramp.calibrate.state import Ramps, Rates, Spectra, join, take
 
 AXES = {"uncal": 4, "rateints": 3, "calints": 3, "crfints": 3, "x1dints": 1}  # of what holds the data
-INTERLEAVED = "IRS2"  # in the names of read-out patterns whose frames hold reference pixels among the others
 LEVELS = {"uncal": 1, "rateints": 2, "calints": 3, "crfints": 3, "x1dints": 3}  # product -> the stage that takes it
 
 
@@ -90,7 +90,9 @@ class Exposure:
     @cached_property
     def readout(self) -> Readout:
         """The static read-out."""
-        return readout(self.meta, lookup.reference_layout(self.subarray))
+        read = readout(self.meta, lookup.reference_layout(self.subarray))
+        # the reference output is none of the image's
+        return replace(read, outputs=self.subarray.outputs) if self.meta.interleaved else read
 
     @property
     def root(self) -> str:
@@ -115,6 +117,8 @@ class Exposure:
         """First frames of the same integrations, where the files keep them."""
         pieces = [uncal.read_zeroframe(s.path, low, number) for s, low, number in self._pieces(first, count)]
         kept = [piece for piece in pieces if piece is not None]
+        if kept and self.meta.interleaved:
+            raise InputError(f"{self.segments[0].path}: a ZEROFRAME beside {self.meta.pattern} is not known; remove it")
         return np.concatenate(kept) if len(kept) == len(pieces) else None
 
     def rates(self, first: int, count: int) -> Rates:
@@ -151,6 +155,9 @@ class Exposure:
         self, data: np.ndarray, integration: np.ndarray, valid: np.ndarray, zeroframe: np.ndarray | None = None
     ) -> Ramps:
         """A state of raw integrations; those not `valid` are padding and DO_NOT_USE throughout."""
+        extra = None
+        if self.meta.interleaved:
+            data, extra = interleaved.split(data, backwards=self.meta.fast_axis < 0)
         groupdq = np.zeros(data.shape, np.uint8)
         groupdq[~valid] = flags.DO_NOT_USE
         return Ramps(
@@ -163,6 +170,8 @@ class Exposure:
             readout=self.readout,
             start_s=jnp.asarray(self.start_s[np.clip(integration - self.segments[0].first, 0, self.nints - 1)]),
             zeroframe=None if zeroframe is None else jnp.asarray(zeroframe),
+            interleaved=None if extra is None else jnp.asarray(extra),
+            interleaved_dq=None if extra is None else jnp.zeros(extra.shape[-2:], jnp.uint32),
         )
 
     def chunks(self, size: int, start: int = 0) -> Iterator[tuple[int, int, Ramps]]:
@@ -279,21 +288,23 @@ def _counted(meta: ExposureMeta, shape: tuple[int, ...], path: Path) -> Exposure
 def _checked(segment: Segment, shape: tuple[int, ...]) -> Segment:
     path, meta = segment.path, segment.meta
     axes = AXES[segment.level]
-    if axes == 4 and INTERLEAVED in meta.pattern:
-        raise InputError(
-            f"{path}: the {meta.pattern} read-out, with reference pixels among the others, is not implemented; "
-            "take its _rateints from the official pipeline"
-        )
+    whole = meta.shape
+    if axes == 4 and meta.interleaved:
+        whole = interleaved.FRAME
+        reads = meta.normal_reads or interleaved.NORMAL, meta.reference_reads or interleaved.REFERENCE
+        if reads != (interleaved.NORMAL, interleaved.REFERENCE) or meta.shape != (interleaved.SIDE,) * 2:
+            raise InputError(
+                f"{path}: {meta.pattern} of {meta.shape} pixels (y, x) with NRS_NORM, NRS_REF = {reads} is not "
+                "implemented, full frames of 16 and 4 alone; take its _rateints from the official pipeline"
+            )
     if len(shape) != axes:
         raise InputError(f"{path}: SCI has {len(shape)} axes where a {segment.level} file has {axes}; wrong product?")
     if meta.nints == 0 or shape[0] == 0:
         raise InputError(f"{path}: no integrations (NINTS = {meta.nints}); nothing to reduce")
     if meta.ngroups == 0 or (axes == 4 and shape[1] == 0):
         raise InputError(f"{path}: no groups (NGROUPS = {meta.ngroups}); nothing to fit a slope to")
-    if shape[-2:] != meta.shape and segment.level == "uncal":
-        raise InputError(
-            f"{path}: SCI is {shape[-2:]} pixels (y, x), the header says {meta.shape}; the file is damaged"
-        )
+    if shape[-2:] != whole and segment.level == "uncal":
+        raise InputError(f"{path}: SCI is {shape[-2:]} pixels (y, x), the header says {whole}; the file is damaged")
     if shape[0] != segment.count:
         raise InputError(
             f"{path}: {shape[0]} integrations, but INTSTART..INTEND is {meta.integration_start}..{meta.integration_end}"

@@ -51,6 +51,8 @@ KEYWORDS = {
     "observation": "OBSERVTN",
     "visit": "VISIT",
     "mean_group_s": "GRPMEAN",
+    "normal_reads": "NRS_NORM",
+    "reference_reads": "NRS_REF",
 }
 
 
@@ -94,6 +96,8 @@ class ExposureMeta:
     visit: str = "001"
     middle_mjd: float | None = None  # of the exposure; None: from its start and clock
     mean_group_s: float | None = None  # mean time of the groups used, s after INT_START; None: all groups (ours alone)
+    normal_reads: int | None = None  # IRS2: reads of pixels between those of reference pixels, and of these
+    reference_reads: int | None = None
     geometry: Geometry | None = None
 
     def __post_init__(self):
@@ -116,6 +120,11 @@ class ExposureMeta:
     def shape(self) -> tuple[int, int]:
         """(y, x) of an image."""
         return self.y_size, self.x_size
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether raw frames hold reference pixels between the lines of the image (`kernels.interleaved`)."""
+        return "IRS2" in self.pattern
 
     def segment_of(self, number: int, total: int, first: int, last: int) -> "ExposureMeta":
         """The record of one segment holding integrations first..last (1-based)."""
@@ -164,6 +173,7 @@ def from_header(header: Any, path: str, sci: Any = None) -> ExposureMeta:
 _OPTIONAL = frozenset(
     ("filter", "pupil", "grating", "channel", "module", "integration_start", "integration_end", "segment", "segments")
     + ("target", "tso", "program", "observation", "visit", "middle_mjd", "mean_group_s")
+    + ("normal_reads", "reference_reads")
 )
 
 

@@ -19,6 +19,7 @@ from astropy.io import fits
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
+from uptheramp.calibrate.kernels import interleaved
 
 FULL_FRAMES = ((2048, 2048), (1024, 1032))  # (y, x) of the detectors: files of such images may leave out their corner
 
@@ -26,13 +27,18 @@ FULL_FRAMES = ((2048, 2048), (1024, 1032))  # (y, x) of the detectors: files of 
 def window(header: Any, shape: tuple[int, int], meta: ExposureMeta, path: Path) -> tuple[slice, slice]:
     """Slices (y, x) that cut the exposure's window out of a reference image of the given (y, x) shape.
 
-    By the corner that the file gives; a file without one is a full frame, or of the window if it has its shape.
+    By the corner that the file gives; a file without one is a full frame, or of the window if it has its shape. Raw
+    IRS2 frames stay whole.
 
     Raises
     ------
     InputError
-        If the reference does not cover the exposure's subarray, or does not say what it covers.
+        If the reference does not cover the exposure's subarray, does not say what it covers, or is of another read-out.
     """
+    if shape == interleaved.FRAME:
+        if not meta.interleaved:
+            raise InputError(f"{path}: of IRS2 frames, but the exposure was read with {meta.pattern}; use another file")
+        return slice(None), slice(None)
     corner = header.get("SUBSTRT1"), header.get("SUBSTRT2")
     if None in corner:
         if shape == meta.shape:
@@ -74,6 +80,36 @@ def read_dq(hdus: fits.HDUList, meta: ExposureMeta, path: Path, name: str = "DQ"
         if bit is not None:
             out |= np.where(raw & np.uint32(row["VALUE"]), np.uint32(bit), np.uint32(0))
     return out
+
+
+def raw_shape(meta: ExposureMeta) -> tuple[int, int]:
+    """(y, x) of frames as they are read."""
+    return interleaved.FRAME if meta.interleaved else meta.shape
+
+
+def parts(plane: np.ndarray, meta: ExposureMeta, path: Path | str = "") -> tuple[np.ndarray, np.ndarray | None]:
+    """The image, and what IRS2 frames hold between its lines; None for other read-outs.
+
+    Raises
+    ------
+    InputError
+        If the exposure was read so and the plane was not.
+    """
+    if not meta.interleaved:
+        return plane, None
+    if plane.shape[-2:] != interleaved.FRAME:
+        raise InputError(
+            f"{path}: {plane.shape[-2:]} pixels (y, x) where frames of {meta.pattern} have {interleaved.FRAME}; "
+            "use a file of that read-out"
+        )
+    return interleaved.split(plane, backwards=meta.fast_axis < 0)
+
+
+def whole(image: Any, extra: Any, meta: ExposureMeta) -> np.ndarray:
+    """The frame of its parts."""
+    if extra is None:
+        return np.asarray(image)
+    return interleaved.join(np.asarray(image), np.asarray(extra), backwards=meta.fast_axis < 0)
 
 
 def describe(model: Any, meta: ExposureMeta, reftype: str, *, window: bool = True) -> Any:

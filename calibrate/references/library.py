@@ -108,6 +108,11 @@ def parts(cls: type, meta: ExposureMeta) -> tuple[str, ...]:
     return cls.parts(meta) if hasattr(cls, "parts") else ()
 
 
+def needed(cls: type, meta: ExposureMeta) -> bool:
+    """Whether a class says that an exposure cannot do without its reference, which is optional to others."""
+    return hasattr(cls, "needed") and cls.needed(meta)
+
+
 def lacking(reftype: str, cls: type, meta: ExposureMeta, paths: Mapping[str, Path]) -> str:
     """Which of the files for a reference are not there, in words; "" if it can be had."""
     of = parts(cls, meta)

@@ -13,9 +13,10 @@ from uptheramp.calibrate.references import base
 
 
 class Mask(eqx.Module):
-    """Data-quality bits of each pixel."""
+    """Data-quality bits of each pixel, and of what IRS2 frames hold between the lines of the image."""
 
     dq: UInt32[Array, "y x"]
+    interleaved: UInt32[Array, "extra x"] | None = None
 
     @classmethod
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Mask":
@@ -23,16 +24,16 @@ class Mask(eqx.Module):
         with fits.open(path, memmap=False) as hdus:
             if "DQ" not in hdus:
                 raise InputError(f"{path}: no extension DQ; it is not a complete reference file")
-            return cls(base.read_dq(hdus, meta, path))
+            return cls(*base.parts(base.read_dq(hdus, meta, path), meta, path))
 
     def to_file(self, path: Path, meta: ExposureMeta) -> None:
         """Write in CRDS format."""
         from stdatamodels.jwst import datamodels
 
-        with datamodels.MaskModel(dq=np.asarray(self.dq)) as model:
+        with datamodels.MaskModel(dq=base.whole(self.dq, self.interleaved, meta)) as model:
             base.save(base.describe(model, meta, "MASK"), path)
 
     @classmethod
     def neutral(cls, meta: ExposureMeta) -> "Mask":
         """No flags."""
-        return cls(np.zeros(meta.shape, np.uint32))
+        return cls(*base.parts(np.zeros(base.raw_shape(meta), np.uint32), meta))

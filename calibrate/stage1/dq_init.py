@@ -32,10 +32,15 @@ def dq_init(state: Ramps, refs: DqInitRefs, params: DqInitParams) -> tuple[Ramps
     mask = refs.mask.dq if refs.user_dq is None else refs.mask.dq | refs.user_dq.data
     unusable = (mask & flags.DO_NOT_USE).astype(jnp.uint8)
     first = None if state.zeroframe is None else floating(state.zeroframe)
-    return replace(
+    state = replace(
         state,
         data=floating(state.data),
         groupdq=state.groupdq | unusable,
         pixeldq=state.pixeldq | mask,
         zeroframe=first,
-    ), None
+    )
+    if state.interleaved is None:
+        return state, None
+    assert state.interleaved_dq is not None and refs.mask.interleaved is not None
+    dq = state.interleaved_dq | refs.mask.interleaved
+    return replace(state, interleaved=floating(state.interleaved), interleaved_dq=dq), None

@@ -1,6 +1,6 @@
 """Repair the average of groups whose number of frames is not what the detector electronics divided by."""
 
-import equinox as eqx
+from dataclasses import replace
 
 from uptheramp.calibrate.kernels.pixels import floating
 from uptheramp.calibrate.state import Ramps
@@ -13,4 +13,6 @@ def group_scale(state: Ramps, refs: None, params: None) -> tuple[Ramps, None]:
     r = state.readout
     if r.nframes == r.frame_divisor:
         return state, None
-    return eqx.tree_at(lambda s: s.data, state, floating(state.data) * (r.frame_divisor / r.nframes)), None
+    factor = r.frame_divisor / r.nframes
+    extra = None if state.interleaved is None else floating(state.interleaved) * factor
+    return replace(state, data=floating(state.data) * factor, interleaved=extra), None

@@ -13,7 +13,8 @@ from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.kernels import reference_pixels as kernel
 from uptheramp.calibrate.kernels.clipped import clipped_mean
-from uptheramp.calibrate.stage1 import side_kriging, zeroframe
+from uptheramp.calibrate.references.refpix import Refpix
+from uptheramp.calibrate.stage1 import irs2, side_kriging, zeroframe
 from uptheramp.calibrate.stage1.learned import LinePredictor
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
@@ -22,9 +23,10 @@ SIDE_ESTIMATORS = ("median", "kriging")
 
 
 class RefpixRefs(eqx.Module):
-    """What refpix takes from the library; the predictor is learned on a sample of the exposure."""
+    """What refpix takes from the library, and what it learns on a sample of the exposure; `refpix` is for IRS2."""
 
-    line_predictor: LinePredictor | None
+    line_predictor: LinePredictor | irs2.BadReferences | None
+    refpix: Refpix | None = None
 
 
 class RefpixParams(eqx.Module):
@@ -34,6 +36,7 @@ class RefpixParams(eqx.Module):
     over `side_smoothing_length` lines (official), or "kriging", the best linear estimate for the drift and the noise
     that a sample of the exposure shows. A median hands on the noise and the rounding of one pixel; the linear estimate
     averages them, and gives back less than the whole level where the reference pixels are too noisy to know it.
+    `ovr_corr_mitigation_ftr` is how far, in standard deviations, a reference pixel of an IRS2 frame may stand out.
     `refpix_algorithm` has "median" alone: the official "sirs" is for full frames.
     """
 
@@ -43,12 +46,15 @@ class RefpixParams(eqx.Module):
     side_smoothing_length: int = eqx.field(static=True, default=11)
     side_gain: float | jax.Array = 1.0
     siglimit: float | jax.Array = 3.0
+    ovr_corr_mitigation_ftr: float | jax.Array = 3.0
     refpix_algorithm: str = eqx.field(static=True, default="median")
     side_estimator: str = eqx.field(static=True, default="median")
 
 
-def learn_predictor(sample: Ramps, refs: RefpixRefs, params: RefpixParams) -> LinePredictor | None:
+def learn_predictor(sample: Ramps, refs: RefpixRefs, params: RefpixParams) -> LinePredictor | irs2.BadReferences | None:
     """Learn from the sample how its side reference pixels tell the drift of the lines, if they are to be used so.
+
+    Of IRS2 frames: which of their reference pixels are bad.
 
     Raises
     ------
@@ -59,6 +65,8 @@ def learn_predictor(sample: Ramps, refs: RefpixRefs, params: RefpixParams) -> Li
         raise InputError(f"refpix.side_estimator={params.side_estimator}: expected {' or '.join(SIDE_ESTIMATORS)}")
     if params.refpix_algorithm != "median":
         raise InputError(f"refpix.refpix_algorithm={params.refpix_algorithm}: windows take median (sirs: full frames)")
+    if sample.interleaved is not None:
+        return irs2.bad_references(sample, params.ovr_corr_mitigation_ftr)
     r = sample.readout
     frames, dq = _in_read_order(sample)
     window = side_window(r, frames.shape[-2:])
@@ -87,8 +95,13 @@ def refpix(state: Ramps, refs: RefpixRefs, params: RefpixParams) -> tuple[Ramps,
     `amplifiers` with four outputs: clipped mean by amplifier and column parity of the lines at the ends of the slow
     axis, then what the columns at its sides say of the drift from line to line. One output: one clipped mean by parity
     of all reference pixels. `edge_rows`: the same, with dark lines at the ends in their place. `interleaved` (MIRI's
-    full frame): mean of both sides by output and row parity, of the rise since the first group. `none`: nothing.
+    full frame): mean of both sides by output and row parity, of the rise since the first group. `none`: nothing. Frames
+    with reference pixels among the others (IRS2) are corrected by those instead (`stage1.irs2`).
     """
+    if state.interleaved is not None:
+        assert refs.refpix is not None and isinstance(refs.line_predictor, irs2.BadReferences)
+        return replace(state, data=irs2.correct(state, refs.refpix, refs.line_predictor)), None
+    assert not isinstance(refs.line_predictor, irs2.BadReferences)
     if state.readout.reference_correction == "none":
         return state, None
     data = _corrected(state, params, refs.line_predictor)

@@ -35,14 +35,18 @@ def saturation(state: Ramps, refs: SaturationRefs, params: SaturationParams) -> 
     """Flag SATURATED the raw groups at or above the threshold, all later ones, and their neighbours.
 
     Groups at or below 0 DN become AD_FLOOR | DO_NOT_USE; groups of averaged frames that saturated only in part
-    DO_NOT_USE. What is saturated or at the floor in the ZEROFRAME becomes 0 there.
+    DO_NOT_USE. What is saturated or at the floor in the ZEROFRAME becomes 0 there. In IRS2 frames second groups alone
+    are looked at for that, and become SATURATED with their neighbours, as in the official step.
     """
     threshold, raw, radius = refs.saturation.data, state.data, params.n_pix_grow_sat
     saturated = jax.lax.associative_scan(jnp.logical_or, raw >= threshold, axis=1)
     saturated = grow.box(saturated | _has(state.groupdq, flags.SATURATED), radius)
     floor = raw <= 0
     unusable = floor
-    if params.use_readpatt and state.readout.nframes > 1:
+    if params.use_readpatt and state.interleaved is not None and raw.shape[1] > 2:
+        hit = _second(raw, refs, state.readout.nframes) & (raw[:, 2] >= threshold)
+        saturated = saturated.at[:, 1].set(saturated[:, 1] | grow.box(hit, radius))
+    elif params.use_readpatt and state.readout.nframes > 1:
         unusable = unusable | _partly(state, refs, saturated, floor, radius)
     groupdq = (
         state.groupdq
@@ -82,22 +86,19 @@ def _partly(
     partly = grow.box(reached & free & follows, radius)
     if raw.shape[1] < 3:
         return partly
-    return partly.at[:, 1].set(partly[:, 1] | _second(raw, refs, saturated, n))
+    second = _second(raw, refs, n) & saturated[:, 2] & ~saturated[:, 1]
+    return partly.at[:, 1].set(partly[:, 1] | second)
 
 
 def _second(
     raw: Float[Array, "integration group y x"],
     refs: SaturationRefs,
-    saturated: Bool[Array, "integration group y x"],
     nframes: int,
 ) -> Bool[Array, "integration y x"]:
-    """Second groups that rise enough for a hit in their last frame.
-
-    Only in ramps that would not have saturated by the third group without one, but did.
-    """
+    """Second groups that rise enough for a hit in their last frame, where the third would not saturate without one."""
     threshold = refs.saturation.data
     bias = 0 if refs.superbias is None else refs.superbias.data
     first = raw[:, 0] - bias
     expected = first / (0.5 * (nframes + 1)) * (3 * nframes) + bias
     jumped = raw[:, 1] - raw[:, 0] > (threshold - raw[:, 0]) / nframes
-    return (expected < threshold) & jumped & saturated[:, 2] & ~saturated[:, 1]
+    return (expected < threshold) & jumped

@@ -22,4 +22,11 @@ def superbias(state: Ramps, refs: SuperbiasRefs, params: None) -> tuple[Ramps, N
     """Subtract the superbias (DN) from every group: `data - superbias`; its flags join the pixel flags."""
     data = state.data - planes.spread(refs.superbias.data, state.data.shape[:-2])
     first = zeroframe.corrected(state.zeroframe, lambda frame: frame - refs.superbias.data)
-    return replace(state, data=data, pixeldq=state.pixeldq | refs.superbias.dq, zeroframe=first), None
+    state = replace(state, data=data, pixeldq=state.pixeldq | refs.superbias.dq, zeroframe=first)
+    if state.interleaved is None:
+        return state, None
+    extra = refs.superbias.interleaved
+    assert extra is not None and state.interleaved_dq is not None
+    return replace(
+        state, interleaved=state.interleaved - extra.data, interleaved_dq=state.interleaved_dq | extra.dq
+    ), None
