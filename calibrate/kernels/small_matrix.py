@@ -4,6 +4,8 @@ LAPACK's batched kernels share the pool of threads with the program that calls t
 of two cores wait for each other for ever (jaxlib 0.10). These do not.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -35,3 +37,9 @@ def inverse(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """Return the inverse of a positive matrix, L^-T L^-1; NaN where it is not positive."""
     half = inverse_of_factor(cholesky(matrix))
     return half.T @ half
+
+
+@partial(jnp.vectorize, signature="(n,n)->(n,n)")
+def whitening(matrix: Float[Array, "... n n"]) -> Float[Array, "... n n"]:
+    """Return the inverse Cholesky factor of each matrix: what makes noise of that covariance white."""
+    return inverse_of_factor(cholesky(matrix))

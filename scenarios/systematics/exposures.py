@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Shaped
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Curve
 from uptheramp.calibrate.io import exposure
+from uptheramp.scenarios.scenario import settings_of
 from uptheramp.scenarios.systematics.fit_file import FitFile, RampsBlock
 from uptheramp.simulate.observation import Observation, observe
 from uptheramp.simulate.ramps import chain, lamp
@@ -61,7 +62,8 @@ def ramp_sets(file: FitFile, folder: Path) -> list[RampSet]:
 
 def observed(file: FitFile, ngroups: int, nints: int, seed: int) -> Observation:
     """The observation of a mode with its effects as the fit switches them."""
-    unknown = [n for n in (*file.effects_on, *file.effects_off, *file.model) if n not in chain.EFFECTS]
+    named = (*file.effects_on, *file.effects_off, *file.model, *file.effects)
+    unknown = [n for n in named if n not in chain.EFFECTS]
     if unknown:
         raise InputError(f"unknown effect {unknown[0]!r}; known: {', '.join(chain.EFFECTS)}")
     o = observe(
@@ -72,6 +74,7 @@ def observed(file: FitFile, ngroups: int, nints: int, seed: int) -> Observation:
         effects=tuple({*chain.DEFAULT, *file.effects_on} - {*file.effects_off}),
         seed=seed,
         detector_seed=file.detector_seed,
+        settings={name: settings_of(name, knobs, file.name) for name, knobs in file.effects.items()},
         target="LAMP",
         **_NOBODY,
     )

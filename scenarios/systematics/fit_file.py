@@ -13,9 +13,9 @@ nints = 30
 files = ["flat-seg001_uncal.fits"]
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from uptheramp.calibrate.tables import structure
 from uptheramp.scenarios import layers
@@ -76,6 +76,21 @@ class NoiseBlock:
 
 
 @dataclass(frozen=True)
+class EmiBlock:
+    """Phase, amplitude and frequency of the tones of the detector's table, each frequency sought within `search_hz`.
+
+    The first `skip_integrations` are left out: what a reset leaves in them is not what it leaves in the others.
+    """
+
+    search_hz: float = 0.1
+    skip_integrations: int = 1
+
+    def __post_init__(self):
+        if self.search_hz < 0 or self.skip_integrations < 0:
+            raise ValueError("search_hz and skip_integrations must not be negative")
+
+
+@dataclass(frozen=True)
 class FitFile:
     """The whole question. `model` names the effects whose covariance the likelihood knows.
 
@@ -83,7 +98,7 @@ class FitFile:
     """
 
     name: str
-    family: Literal["linearity", "noise"]
+    family: Literal["linearity", "noise", "emi"]
     mode: str
     ramps: tuple[RampsBlock, ...]
     summary: str = ""
@@ -92,11 +107,13 @@ class FitFile:
     detector_seed: int = 1366
     effects_on: tuple[str, ...] = ()  # of the simulated ramps
     effects_off: tuple[str, ...] = ()
+    effects: dict[str, dict[str, Any]] = field(default_factory=dict)  # knobs of the simulated ramps, as in a scenario
     model: tuple[str, ...] = ("poisson", "nonlinearity", "read_noise", "one_over_f", "adc")
     first_group: int = 0
     window: tuple[int, int] | None = None  # (x, y) pixels to simulate instead of the subarray, all of them lit
     linearity: LinearityBlock = LinearityBlock()
     noise: NoiseBlock = NoiseBlock()
+    emi: EmiBlock = EmiBlock()
 
     def __post_init__(self):
         if not self.ramps:

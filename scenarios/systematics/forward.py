@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.simulate.detector import nonlinearity
@@ -23,7 +23,7 @@ from uptheramp.simulate.ramps.render import Constants, Recipe
 
 def nominal(observation: Observation, effects: tuple[str, ...], shape: tuple[int, int] = (1, 1)) -> Constants:
     """Constants of a sensor that is what its table says, in a window of `shape` pixels that see light, in the dark."""
-    o, chip = observation, observation.detector
+    o, chip = replace(observation, settings={}), observation.detector
     on = tuple(name for name in chain.EFFECTS if name in effects and chain.EFFECTS[name].exists(chip))
     ones, off = np.ones(shape), np.zeros(shape, bool)
     sensor = Maps(
@@ -56,9 +56,11 @@ def under(constants: Constants, rate_e_per_s: Float[Array, "y x"]) -> Constants:
     return eqx.tree_at(lambda c: c.spectra[0].rate, constants, rate_e_per_s)
 
 
-def differences(constants: Constants, first_group: int) -> Float[Array, "difference y x"]:
+def differences(
+    constants: Constants, first_group: int, integration: Int[Array, ""] | int = 0
+) -> Float[Array, "difference y x"]:
     """Mean differences of neighbouring groups, from `first_group` (from 0) on."""
-    groups, _ = render.mean_integration(constants, jnp.asarray(0), constants.recipe.effects, {})
+    groups, _ = render.mean_integration(constants, jnp.asarray(integration), constants.recipe.effects, {})
     return jnp.diff(groups[first_group:], axis=0)
 
 

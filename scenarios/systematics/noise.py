@@ -212,19 +212,14 @@ def cost(p: Values, v: Levels) -> Float[Array, ""]:
     """-ln L: of the modes' scatter, and of the mean differences where there is light."""
     c, mean = covariances(p, v)
     of_means = jnp.einsum("lij,lj->li", _mean_half(c, mean, v), v.mean_dn - mean)
-    return jnp.sum(jax.vmap(modes.whittle)(v.scatter, v.freedom, _half(c))) + jnp.sum(of_means**2) / 2
-
-
-_half = jnp.vectorize(
-    lambda c: small_matrix.inverse_of_factor(small_matrix.cholesky(c)), signature="(n,n)->(n,n)"
-)  # inverse Cholesky factors
+    return jnp.sum(jax.vmap(modes.whittle)(v.scatter, v.freedom, small_matrix.whitening(c))) + jnp.sum(of_means**2) / 2
 
 
 def _mean_half(c: Array, mean: Array, v: Levels) -> Array:
     """Inverse Cholesky factor of the covariance of a window's mean differences; held, it tells nothing by itself."""
     count = jnp.maximum(v.pixels, 1) * (v.freedom + 1)
     held = c[:, 0] / count[:, None, None] + jax.vmap(lambda m: jnp.diag((UNEVEN * m) ** 2))(mean)
-    return _half(jax.lax.stop_gradient(held)) * (v.pixels > 0)[:, None, None]
+    return small_matrix.whitening(jax.lax.stop_gradient(held)) * (v.pixels > 0)[:, None, None]
 
 
 @eqx.filter_jit
@@ -240,7 +235,7 @@ def fisher(p: Values, names: tuple[str, ...], v: Levels) -> tuple[Array, Array]:
     at = jnp.stack([p[name] for name in names])
     c, mean = model(at)
     slope, slope_of_mean = jax.jacfwd(model)(at)
-    half = _half(c)
+    half = small_matrix.whitening(c)
     white = jnp.einsum("xmij,xmjkp,xmlk->xmilp", half, slope, half)
     lean = jnp.einsum("xij,xjp->xip", _mean_half(c, mean, v), slope_of_mean)
     information = jnp.einsum("x,xmilp,xmilq->pq", v.freedom / 2, white, white) + jnp.einsum("xip,xiq->pq", lean, lean)

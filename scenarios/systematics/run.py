@@ -9,13 +9,17 @@ import numpy as np
 
 from uptheramp.calibrate.io.atomic import whole
 from uptheramp.scenarios.progress import bars
-from uptheramp.scenarios.systematics import exposures, linearity_run, noise_run
+from uptheramp.scenarios.systematics import emi_run, exposures, linearity_run, noise_run
 from uptheramp.scenarios.systematics.fit_file import FitFile, find
 from uptheramp.scenarios.systematics.outcome import Outcome
 from uptheramp.simulate.ramps import references
 from uptheramp.validate import fit_report
 
-FAMILIES: dict[str, Callable[..., Outcome]] = {"linearity": linearity_run.run, "noise": noise_run.run}
+FAMILIES: dict[str, Callable[..., Outcome]] = {
+    "linearity": linearity_run.run,
+    "noise": noise_run.run,
+    "emi": emi_run.run,
+}
 
 
 def fit_file(name: str, out: Path | None) -> Path:

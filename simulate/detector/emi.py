@@ -21,10 +21,14 @@ from uptheramp.simulate.state import Frames
 
 @dataclass(frozen=True)
 class EmiSettings:
-    """Factor on the table's amplitudes, and the time by which the waveform is ahead at the start of the exposure."""
+    """Factor on the table's amplitudes, and the time by which the waveform is ahead at the start of the exposure.
+
+    `frequency_ppm`: by how many parts in a million all tones are faster than the table says.
+    """
 
     amplitude: float = 1.0
     delay_s: float = 0.0
+    frequency_ppm: float = 0.0
 
     def __post_init__(self):
         if self.amplitude < 0:
@@ -38,6 +42,19 @@ class Tones(eqx.Module):
     phase_turns: Float[Array, "tone"]
     amplitude_dn: Float[Array, "tone"]
     pixel: Float[Array, "part tone y x"]
+
+
+def parts(frequency_hz: Float[Array, "tone"], offset_s: Float[Array, "y x"], xp=np) -> Float[Array, "part tone y x"]:
+    """Cosine and sine of the turns of each tone from the start of a frame to the reading of a pixel."""
+    turns = 2 * np.pi * frequency_hz[:, None, None] * offset_s
+    return xp.stack([xp.cos(turns), xp.sin(turns)])
+
+
+def offsets_s(observation) -> Float[np.ndarray, "y x"]:
+    """Seconds from the start of a frame to the reading of each pixel."""
+    o, r, s = observation, observation.readout, observation.subarray
+    axes = r.fast_axis, r.slow_axis, r.outputs
+    return read_offset_s(o.shape, *axes, s.row_overhead_clocks, s.frame_time_s, o.interleaved)
 
 
 def waveforms(table: Table, bins: int) -> dict[float, Float[np.ndarray, "bin"]]:
@@ -58,17 +75,13 @@ class Emi(Effect):
 
     def constants(self, observation, maps, rng) -> Tones:
         """Return the table's tones, delayed, and their turns by pixel."""
-        o, knobs, table = observation, observation.settings_of(self.name), self.table(observation.detector)
-        r, s = o.readout, o.subarray
-        axes = r.fast_axis, r.slow_axis, r.outputs
-        offset = read_offset_s(o.shape, *axes, s.row_overhead_clocks, s.frame_time_s, o.interleaved)
-        frequency = np.asarray(table.frequency_hz)
-        turns = 2 * np.pi * (frequency[:, None, None] * offset)
+        knobs, table = observation.settings_of(self.name), self.table(observation.detector)
+        frequency = np.asarray(table.frequency_hz) * (1 + 1e-6 * knobs.frequency_ppm)
         return Tones(
             frequency,
             (np.asarray(table.phase_turns) + frequency * knobs.delay_s) % 1,
             np.asarray(table.amplitude_dn, np.float32) * np.float32(knobs.amplitude),
-            np.stack([np.cos(turns), np.sin(turns)]).astype(np.float32),
+            parts(frequency, offsets_s(observation)).astype(np.float32),
         )
 
     def mean(self, state: Frames, refs, params) -> Frames:

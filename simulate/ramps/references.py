@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
@@ -194,18 +195,26 @@ def _linearity(
 
 def interference(observation: Observation, constants: Constants, rng: np.random.Generator | None) -> Emicorr:
     """Waveforms by phase, DN; the programme's carry the read noise of its darks folded into bins."""
-    o, s, maps = observation, observation.subarray, constants.maps
+    o, maps = observation, constants.maps
     table = o.detector.emi
     assert table is not None
+    faster = 1 + 1e-6 * o.settings_of("emi").frequency_ppm
     folded = programme.DARKS * o.ngroups * maps.gain.size / WAVE_BINS
     sigma = 0.0 if rng is None else float(np.mean(maps.read_noise_e / maps.gain)) / np.sqrt(folded)
     noise = np.random.default_rng(0) if rng is None else rng
-    waves = tuple(
-        Wave(np.float64(1 / (frequency * CLOCK_S)), wave + sigma * noise.standard_normal(WAVE_BINS))
+    waves = {
+        faster * frequency: wave + sigma * noise.standard_normal(WAVE_BINS)
         for frequency, wave in emi.waveforms(table, WAVE_BINS).items()
-    )
+    }
+    return emicorr(o, waves)
+
+
+def emicorr(observation: Observation, waves: dict[float, Float[np.ndarray, "bin"]]) -> Emicorr:
+    """Return the reference of waves by their frequency (Hz), with the clocks of the observation."""
+    o, s = observation, observation.subarray
+    listed = tuple(Wave(np.float64(1 / (frequency * CLOCK_S)), wave) for frequency, wave in waves.items())
     row_clocks = s.size[0] // s.outputs + s.row_overhead_clocks
-    return Emicorr(waves, row_clocks, o.pattern.reset_frames * round(s.frame_time_s / CLOCK_S), 1)
+    return Emicorr(listed, row_clocks, o.pattern.reset_frames * round(s.frame_time_s / CLOCK_S), 1)
 
 
 def _rscd(observation: Observation, constants: Constants) -> Rscd:
