@@ -46,10 +46,11 @@ NINTS, IN_TRANSIT, CHUNK, SAMPLE = 32, 16.0, 8, 24
 CHANNELS = 16  # stretches of the spectrum whose depths are looked at
 # a linear and flat detector that no ion hits: nothing else is on the page, and references hold the truth
 EFFECTS = ("reference_pixels", "poisson", "superbias", "ktc", "read_noise", "one_over_f", "adc")
-MODES = {
-    "SOSS, SUBSTRIP96": ("ten-modes", "niriss_soss_substrip96"),
-    "PRISM, SUB512": ("quickstart", "nirspec_prism"),
-    "NIRCam F322W2, SUBGRISM64": ("quickstart", "nircam_f322w2"),
+MODES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "SOSS, SUBSTRIP96, bright": ("ten-modes", "niriss_soss_substrip96", {}),
+    "SOSS, SUBSTRIP96, faint": ("ten-modes", "niriss_soss_substrip96", {"ngroups": 9, "k_mag": 10.2}),
+    "PRISM, SUB512": ("quickstart", "nirspec_prism", {}),
+    "NIRCam F322W2, SUBGRISM64": ("quickstart", "nircam_f322w2", {}),
 }
 MEDIAN = "reference pixels, running median"
 REFPIX = {
@@ -99,11 +100,11 @@ class Left:
     worst_levelled: float
 
 
-def observed(scenario: str, label: str) -> Observation:
+def observed(scenario: str, label: str, changes: dict[str, Any]) -> Observation:
     """The observation, with few effects."""
     found = find(scenario)
     block = next(b for b in found.mode if b.label == label)
-    o = observation_of(found, replace(block, nints=NINTS, integrations_in_transit=IN_TRANSIT))
+    o = observation_of(found, replace(block, nints=NINTS, integrations_in_transit=IN_TRANSIT, **changes))
     return replace(o, effects=EFFECTS)
 
 
@@ -187,17 +188,23 @@ def spectrum(o: Observation, level: Float[np.ndarray, "image line output"]) -> t
     return np.fft.rfftfreq(level.shape[1], line_s)[1:], power[1:]
 
 
+def slopes(s: Setting, how: Recipe, states: dict[str, list[Ramps]]) -> dict[str, Float[np.ndarray, "integration y x"]]:
+    """Slopes by the fit of the recipe, DN/s: in it lit and dark pixels weigh the groups of a ramp differently."""
+    fit = tuple(step for step in how.stage1 if step.name == "ramp_fit")
+    return {name: joined(parts) for name, parts in applied(s, fit, how, states).items()}
+
+
 def light(
-    groups: Groups, gain: np.ndarray, e: Extract1d, profile: Float[np.ndarray, "y x"] | None = None
+    image: Float[np.ndarray, "integration y x"], e: Extract1d, profile: Float[np.ndarray, "y x"] | None = None
 ) -> Float[np.ndarray, "integration element"]:
-    """Electrons from the first to the last group in the aperture, by dispersion element.
+    """Slopes summed in the aperture, by dispersion element.
 
     With a `profile` (the mean image) a level of each element is taken out: that of the background windows, or, where
     there are none (SOSS), that of least squares beside the profile.
     """
     axis = aperture.across_axis(e.dispersion_axis)
-    shape = groups.shape[-2:]
-    image = np.nan_to_num((np.asarray(groups[:, -1], float) - groups[:, 0]) * gain)
+    shape = image.shape[-2:]
+    image = np.nan_to_num(np.asarray(image, float))
     share = np.asarray(aperture.coverage(e.lower, e.upper, shape, axis))
     if profile is None:
         return (image * share).sum(axis)
@@ -228,20 +235,20 @@ def depths(channels: Float[np.ndarray, "integration channel"]) -> Float[np.ndarr
     return 1e6 * (1 - channels[inside].mean(0) / channels[outside].mean(0))
 
 
-def judged(s: Setting, bare: Groups, twin: Groups, states: dict[str, list[Ramps]]) -> Left:
-    """Judge a method; `bare` are the groups without 1/f, `twin` those of the mean, both without a method."""
-    e, gain = s.library["extract1d"], np.asarray(s.library["gain"].data, float)
-    noisy, mean = joined(states["noisy"]), joined(states["mean"])
-    left = noisy - bare
-    profile = np.nan_to_num((np.asarray(twin[:, -1], float) - twin[:, 0]) * gain).mean(0) * s.seen
+def judged(s: Setting, how: Recipe, last: dict[str, list[Ramps]], states: dict[str, list[Ramps]]) -> Left:
+    """Judge a method; `last` are the exposures before it: without 1/f noise, and the mean."""
+    e, rates = s.library["extract1d"], slopes(s, how, {k: states[k] for k in ("noisy", "mean")})
+    before = slopes(s, how, {k: last[k] for k in ("noisy", "quiet", "mean")})
+    profile = np.nan_to_num(before["mean"]).mean(0) * s.seen
     found = []
     for beside in (None, profile):
-        truth = by_channel(light(twin, gain, e, beside))
-        scatter = 1e6 * light(left, gain, e, beside).sum(1).std() / truth[:, 0].mean()
+        truth = by_channel(light(before["mean"], e, beside))
+        left = light(rates["noisy"], e, beside) - light(before["quiet"], e, beside)
+        scatter = 1e6 * left.sum(1).std() / truth[:, 0].mean()
         lit = truth[0] > 0.01 * truth[0, 0]
-        bias = (depths(by_channel(light(mean, gain, e, beside))) - depths(truth))[lit]
+        bias = (depths(by_channel(light(rates["mean"], e, beside))) - depths(truth))[lit]
         found += [scatter, float(bias[0]), np.abs(bias[1:]).max()]
-    return Left(levels(s, left), *found)
+    return Left(levels(s, joined(states["noisy"]) - joined(last["quiet"])), *found)
 
 
 def compared(s: Setting) -> dict[str, Left]:
@@ -252,13 +259,12 @@ def compared(s: Setting) -> dict[str, Left]:
             continue  # one output takes one level from all its reference pixels
         heads[name] = headed(s, chosen(s, overrides))
     last = heads["reference pixels, kriging"]
-    bare, twin = joined(last["quiet"]), joined(last["mean"])
-    found = {name: judged(s, bare, twin, states) for name, states in heads.items()}
+    found = {name: judged(s, chosen(s, {}), last, states) for name, states in heads.items()}
     for name, overrides in METHODS.items():
         how = chosen(s, overrides)
         steps = tuple(step for step in how.stage1 if step.name == name.split(",")[0])
         after = applied(s, steps, how, {kind: last[kind] for kind in ("noisy", "mean")})
-        found[name] = judged(s, bare, twin, after)
+        found[name] = judged(s, how, last, after)
         print(name, {k: round(float(v), 3) for k, v in vars(found[name]).items() if k != "levels"}, flush=True)
     return found
 
@@ -311,8 +317,8 @@ def main() -> None:
     text = page.read_text() if page.exists() else PAGE + END
     before, after = text[: text.index(PAGE)], text[text.index(END) :]
     by_mode, tables = {}, ""
-    for mode, (scenario, label) in MODES.items():
-        s = setting(observed(scenario, label))
+    for mode, asked in MODES.items():
+        s = setting(observed(*asked))
         by_mode[mode] = s.observation, compared(s)
         tables += f"### {mode}\n{table(by_mode[mode][1])}\n"
         with whole(page) as path:

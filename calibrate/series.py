@@ -42,8 +42,11 @@ class Binning(NamedTuple):
 
 
 def aperture_of(library: Mapping[str, Any]) -> Aperture | None:
-    """The reference that tells where the spectra or the star lie; None where the library has none."""
-    return next((library[name] for name in ("extract1d", "pastasoss", "target") if library.get(name) is not None), None)
+    """The reference that tells where the spectra or the star lie; None where the library has none.
+
+    EXTRACT1D comes last: steps of Stage 1 take it in modes whose light curves have an aperture of another kind.
+    """
+    return next((library[name] for name in ("pastasoss", "target", "extract1d") if library.get(name) is not None), None)
 
 
 def plain_timing(exposure: Exposure, dispersion_pixels: int) -> Timing:
