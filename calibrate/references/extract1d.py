@@ -20,14 +20,18 @@ from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references.optics import slit, source
 from uptheramp.calibrate.references.slits import of_target
 
+FITS = ("poly", "mean", "median")
+LARGEST_DEGREE = 5  # of a background: more is noise
+
 
 class Extract1d(eqx.Module):
     """Edges of the aperture and of the background windows; `dispersion_axis` is 1 along x, 2 along y.
 
-    `background[w, 0]` and `[w, 1]` are the lower and upper edge of window w; `background_order` is the degree (0 or 1)
-    of the polynomial drawn through all windows of a dispersion element. `first` and `last` (included) are the
-    dispersion pixels between which there is an aperture. `at_source`: the file asks that the aperture be moved to where
-    the source is expected, which is done where the optics say it (`from_parts`).
+    `background[w, 0]` and `[w, 1]` are the lower and upper edge of window w; `background_order` is the degree of the
+    polynomial drawn through all windows of a dispersion element; with `background_median` their median is taken. Before
+    that they are smoothed along the dispersion by a box of `smoothing_px` pixels (odd; 0: not). `first` and `last`
+    (included) are the dispersion pixels between which there is an aperture. `at_source`: the file asks that the
+    aperture be moved to where the source is expected, which is done where the optics say it (`from_parts`).
     """
 
     lower: Float[np.ndarray | Array, "coefficient"]
@@ -38,6 +42,8 @@ class Extract1d(eqx.Module):
     first: int = eqx.field(static=True, default=0)
     last: int | None = eqx.field(static=True, default=None)
     at_source: bool = eqx.field(static=True, default=False)
+    background_median: bool = eqx.field(static=True, default=False)
+    smoothing_px: int = eqx.field(static=True, default=0)
     ending: ClassVar[str] = "json"
 
     @classmethod
@@ -49,12 +55,12 @@ class Extract1d(eqx.Module):
             raise InputError(f"{path}: not a readable EXTRACT1D file ({error}); it should be JSON") from error
         aperture = _choose(content.get("apertures", []), meta, path)
         axis = int(aperture.get("dispaxis") or 1)
-        order = int(aperture.get("bkg_order") or 0)
-        if aperture.get("bkg_fit") in ("median", "mean"):
-            order = 0
-        if axis not in (1, 2) or order not in (0, 1):
+        fit, order = str(aperture.get("bkg_fit") or "poly").lower(), aperture.get("bkg_order") or 0
+        order = 0 if fit in ("median", "mean") else order
+        if axis not in (1, 2) or order not in range(LARGEST_DEGREE + 1) or fit not in FITS:
             raise InputError(
-                f"{path}: dispaxis {axis}, bkg_order {order}; readable are dispaxis 1, 2 and bkg_order 0, 1"
+                f"{path}: dispaxis {axis}, bkg_fit {fit}, bkg_order {order}; readable are dispaxis 1, 2, bkg_fit "
+                f"{', '.join(FITS)} and bkg_order 0 to {LARGEST_DEGREE}"
             )
         lower, upper = _edges(aperture, axis, meta, path)
         windows = _pairs(aperture.get("bkg_coeff") or [], "bkg_coeff", path)
@@ -72,7 +78,17 @@ class Extract1d(eqx.Module):
         edges = np.asarray(lower, float), np.asarray(upper, float)
         at_source = aperture.get("use_source_posn")
         at_source = meta.exp_type in slit.EXP_TYPES if at_source is None else bool(at_source)
-        return cls(*edges, background, axis, order, int(np.ceil(first)), last, at_source)
+        return cls(
+            *edges,
+            background,
+            axis,
+            int(order),
+            int(np.ceil(first)),
+            last,
+            at_source,
+            fit == "median",
+            _odd(aperture.get("smoothing_length") or 0),
+        )
 
     @classmethod
     def parts(cls, meta: ExposureMeta) -> tuple[str, ...]:
@@ -126,7 +142,8 @@ class Extract1d(eqx.Module):
         aperture |= {f"{letter}stop": self.last} if self.last is not None else {}
         if len(self.background):
             aperture["bkg_coeff"] = np.asarray(self.background).reshape(-1, self.background.shape[-1]).tolist()
-            aperture |= {"bkg_fit": "poly", "bkg_order": self.background_order}
+            aperture |= {"bkg_fit": "median" if self.background_median else "poly", "bkg_order": self.background_order}
+            aperture |= {"smoothing_length": self.smoothing_px} if self.smoothing_px else {}
         content = {
             "reftype": "EXTRACT1D",
             "instrument": meta.instrument,
@@ -161,6 +178,12 @@ class Extract1d(eqx.Module):
         axis = 1 if meta.x_size >= meta.y_size else 2
         across = min(meta.shape)
         return cls(np.array([-0.5]), np.array([across - 0.5]), np.zeros((0, 2, 1)), axis)
+
+
+def _odd(length: float) -> int:
+    """A length of smoothing as jwst 3.0.0 takes it: whole, odd, none below 3."""
+    whole_px = round(length)
+    return 0 if whole_px < 3 else whole_px - (whole_px % 2 == 0)
 
 
 def _choose(apertures: list[dict[str, Any]], meta: ExposureMeta, path: Path) -> dict[str, Any]:

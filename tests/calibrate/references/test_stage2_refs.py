@@ -153,7 +153,9 @@ def test_start_and_stop_pixels_are_inclusive(tmp_path):
         ("{", "not a readable"),
         ('{"apertures": []}', "no target aperture"),
         ('{"apertures": [{"id": "ANY", "dispaxis": 3}]}', "dispaxis 3"),
-        ('{"apertures": [{"id": "ANY", "bkg_order": 2}]}', "bkg_order 2"),
+        ('{"apertures": [{"id": "ANY", "bkg_order": 6}]}', "bkg_order 6"),
+        ('{"apertures": [{"id": "ANY", "bkg_order": 1.5}]}', "bkg_order 1.5"),
+        ('{"apertures": [{"id": "ANY", "bkg_fit": "spline"}]}', "bkg_fit spline"),
         ('{"apertures": [{"id": "ANY", "src_coeff": [[1]]}]}', "alternate"),
         (
             '{"apertures": [{"id": "ANY", "independent_var": "wavelength", "src_coeff": [[1, 2], [9, 2]]}]}',
@@ -189,6 +191,21 @@ def test_flight_and_ground_files(tmp_path):
     )
     assert (aperture.dispersion_axis, aperture.upper[0] - aperture.lower[0]) == (2, 11)
     np.testing.assert_array_equal(aperture.background, [[[15.5], [25.5]]])
+
+
+def test_how_a_background_is_made_is_kept(tmp_path):
+    path = tmp_path / "extract1d.json"
+    aperture = {"id": "ANY", "dispaxis": 1, "bkg_coeff": [[1], [2]], "bkg_fit": "median", "smoothing_length": 6}
+    for changes, expected in (
+        ({}, (0, True, 5)),
+        ({"bkg_fit": "mean", "bkg_order": 3, "smoothing_length": 2}, (0, False, 0)),
+        ({"bkg_fit": "poly", "bkg_order": 3, "smoothing_length": 6.6}, (3, False, 7)),
+    ):
+        path.write_text(json.dumps({"apertures": [aperture | changes]}))
+        read = Extract1d.from_file(path, PRISM)
+        read.to_file(path, PRISM)
+        for one in (read, Extract1d.from_file(path, PRISM)):
+            assert (one.background_order, one.background_median, one.smoothing_px) == expected
 
 
 def test_where_along_the_dispersion_there_is_an_aperture(tmp_path):

@@ -137,3 +137,51 @@ def test_errors_say_how_much_repeated_spectra_scatter():
     assert abs(ratio - 1) < 4 / np.sqrt(2 * n * 20)
     own, _ = extract(before, Extract1dRefs(aperture, None), PLAIN)
     assert np.std(out.flux) / np.mean(own.err) > 1.3
+
+
+@pytest.mark.parametrize("degree", [2, 3])
+def test_a_curved_background_is_taken_away(degree):
+    u = np.linspace(-1, 1, 32)
+    sky = sum((3 - k) * u**k for k in range(degree + 1))
+    star = np.where(abs(np.arange(32) - 16) < 4, 50.0, 0)
+    data = np.broadcast_to((sky + star)[None, :, None], (2, 32, 3)).copy()
+    aperture = replace(box(11.5, 20.5, background=[[-0.5, 7.5], [23.2, 31.5]]), background_order=degree)
+    refs, params = Extract1dRefs(aperture, None), Extract1dParams(background="subtract")
+    out, _ = extract(rates(data), refs, params)
+    np.testing.assert_allclose(out.flux, np.full((2, 3), star[12:21].sum()), rtol=1e-5)
+    dq = np.zeros(data.shape, np.uint32)
+    dq[0, :, 1] = flags.DO_NOT_USE
+    dq[0, [2, 25, *range(9, 23)], 1] = 0  # two places tell a line, and no curve
+    few, _ = extract(rates(data, dq), refs, params)
+    line = np.polyval(np.polyfit(u[[2, 25]], sky[[2, 25]], 1), u)
+    np.testing.assert_allclose(few.flux[0, 1], (star + sky - line)[12:21].sum(), rtol=1e-5)
+
+
+def test_errors_of_a_curved_background_are_those_of_its_scatter():
+    rng = np.random.default_rng(5)
+    n = 400
+    data = rng.normal(5, np.sqrt(13), (n, 24, 20))
+    state = replace(rates(data), var_flat=np.zeros((n, 24, 20), np.float32))
+    aperture = replace(box(6.3, 16.2, background=[[-0.5, 3.5], [19.5, 23.5]]), background_order=2)
+    out, _ = extract(state, Extract1dRefs(aperture, None), Extract1dParams(background="subtract"))
+    ratio = np.std(out.flux) / np.sqrt(np.mean(np.asarray(out.err) ** 2))
+    assert abs(ratio - 1) < 4 / np.sqrt(2 * n * 20)
+
+
+def test_a_median_overlooks_a_star_and_takes_whole_pixels():
+    data = np.ones((1, 10, 7))
+    data[0, 1, 3] = 1000
+    aperture = replace(box(3.5, 6.5, background=[[0.2, 2.5], [6.5, 9.2]]), background_median=True)
+    out, _ = extract(rates(data), Extract1dRefs(aperture, None), Extract1dParams(background="subtract"))
+    np.testing.assert_allclose(out.background, np.full((1, 7), 3.0))
+    used = 2 + 2  # the pixels cut at 0.2 and 9.2 are left out
+    np.testing.assert_allclose(out.var_rnoise, 9 * (3 + 1.2**2 * 3**2 / used) * np.ones((1, 7)), rtol=1e-6)
+
+
+def test_smoothed_windows_spread_what_is_in_them():
+    data = np.ones((1, 10, 9))
+    data[0, [0, 1, 8, 9], 4] = 6
+    windows = box(3.5, 6.5, background=[[-0.5, 1.5], [7.5, 9.5]])
+    aperture = replace(windows, smoothing_px=5)
+    out, _ = extract(rates(data), Extract1dRefs(aperture, None), Extract1dParams(background="subtract"))
+    np.testing.assert_allclose(out.background[0], np.where(abs(np.arange(9) - 4) <= 2, 6.0, 3.0), rtol=1e-6)
