@@ -9,10 +9,13 @@ from jaxtyping import Array, Float
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import aperture
+from uptheramp.calibrate.references.apcorr import Apcorr
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.photom import Photom
 from uptheramp.calibrate.stage2 import line_noise
+from uptheramp.calibrate.stage2.aperture_correction import corrected
 from uptheramp.calibrate.stage2.background import covered, level, windows
+from uptheramp.calibrate.stage2.background import influence as background_influence
 from uptheramp.calibrate.stage2.optimal import Model, influence, model_of, motion, seen
 from uptheramp.calibrate.stage2.rescale import in_jansky
 from uptheramp.calibrate.stage2.spatial_profile import PROFILES, Profile, measured, turned
@@ -30,6 +33,7 @@ class Extract1dRefs(eqx.Module):
     extract1d: Extract1d
     profile: Profile | None
     photom: Photom | None = None
+    apcorr: Apcorr | None = None
 
 
 class Extract1dParams(eqx.Module):
@@ -37,12 +41,13 @@ class Extract1dParams(eqx.Module):
 
     `method`: "box" sums the covered pixels; "optimal" weighs them by profile over typical variance, where the profile
     is of one of the kinds of spatial_profile.PROFILES, smoothed over about `smoothing_px` along the dispersion.
-    `background` says what is to be done about the windows of the reference: "none"; "subtract" their mean or line here;
-    "removed", when bkg_subtract has done so: then only its error is added; "fit" (of "optimal"): solve for a level of
-    each element, in aperture and windows, beside its flux. `missing` says what becomes of a bad pixel's light in a box:
-    "rescale" estimates it from the profile, "omit" loses it, as the official step does. Elements of which less than
-    `minimum_fraction` of the light (of the weight, where optimal) was seen are not used. `trace`: measure how the trace
-    lies in each integration.
+    `background` says what is to be done about the windows of the reference: "none"; "subtract" what is made of them
+    here; "removed", when bkg_subtract has done so: then only its error is added; "fit" (of "optimal"): solve for a
+    level of each element, in aperture and windows, beside its flux. `missing` says what becomes of a bad pixel's light
+    in a box: "rescale" estimates it from the profile, "omit" loses it, as the official step does. Elements of which
+    less than `minimum_fraction` of the light (of the weight, where optimal) was seen are not used. `trace`: measure how
+    the trace lies in each integration. `apply_apcorr`: where there is an APCORR file, make of the light in the aperture
+    all that of a point source; where bad pixels are left out, the aperture counts as so many pixels smaller.
 
     `lines` says how the lines of the read-out lie to the dispersion, whose pixels share noise (1/f), as measured in the
     windows: "across" it (NIRSpec, MIRI), then the level of each element that is solved for is expected to differ from
@@ -59,6 +64,7 @@ class Extract1dParams(eqx.Module):
     trace: bool = eqx.field(static=True, default=True)
     lines: str = eqx.field(static=True, default="none")
     outputs: int = eqx.field(static=True, default=1)
+    apply_apcorr: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
         choices = {
@@ -170,12 +176,12 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     background = jnp.zeros_like(flux)
     if params.background in ("subtract", "removed") and len(refs.extract1d.background):
         chosen = windows(state, refs.extract1d)
-        pull = aperture.influence(share, *chosen)
+        pull = background_influence(share, chosen)
         sums = [
             total + jnp.sum(pull**2 * zeroed(v, good), axis) for total, v in zip(sums, variances(state), strict=True)
         ]
         if params.background == "subtract":
-            background = jnp.sum(pull * data, axis)
+            background = jnp.sum(share * level(state, chosen), axis)
     if known is not None and known.level_variance is not None:
         sums[1] = sums[1] + known.level_variance * jnp.sum(share, axis) ** 2
     if known is not None and known.shared is not None:
@@ -207,6 +213,9 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         shared=shared,
         **single_order(len(flux), flux.shape[1], dtype),
     )
+    if params.apply_apcorr and refs.apcorr is not None:
+        left = jnp.where(good, whole, 0) if params.missing == "omit" else jnp.broadcast_to(whole, data.shape)
+        spectra = corrected(spectra, refs.apcorr, jnp.sum(left, axis))
     return in_jansky(spectra, refs.photom), None
 
 

@@ -11,13 +11,14 @@ from uptheramp.calibrate.state import Spectra
 JY_PER_MJY = 1e6
 
 
+def times(plane: Float[Array, "integration element"], by: Float[Array, "*#integration element"]) -> Array:
+    """Multiply; NaN stays NaN, with no gradient."""
+    finite = jnp.isfinite(plane)
+    return jnp.where(finite, jnp.where(finite, plane, 0) * by, jnp.nan)
+
+
 def scaled_by(spectra: Spectra, factor: Float[Array, "wavelength"]) -> Spectra:
     """Multiply fluxes by `factor`, variances by its square, covariances by those of both elements; NaN stays NaN."""
-
-    def times(plane: Float[Array, "integration element"], by: Float[Array, "element"]) -> Array:
-        finite = jnp.isfinite(plane)
-        return jnp.where(finite, jnp.where(finite, plane, 0) * by, jnp.nan)
-
     s, square = spectra, factor**2
     of_pairs = factor[s.pairs[:, 0]] * factor[s.pairs[:, 1]]
     return replace(
