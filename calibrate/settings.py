@@ -104,7 +104,7 @@ def recipe(
     defaults = dict(stage1.DEFAULTS.get(table, {}))
     for later in (stage2.DEFAULTS, stage3.DEFAULTS):
         defaults |= later.get(table, {}).get(exp_type, {})
-    off = {*stage1.OFF.get(table, ()), *stage2.OFF}
+    off = {*stage1.OFF[table][family], *stage2.OFF}
     params, skipped = _override({s.name: s for stage in steps for s in stage}, defaults, overrides or {}, off)
     kept = [tuple(s for s in stage if s.name not in skipped) for stage in steps]
     return Recipe(table, *kept, params=params, skipped=tuple(sorted(skipped)))

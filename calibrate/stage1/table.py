@@ -66,11 +66,17 @@ _OFF_TODAY = (
     "persistence",
 )  # besides emicorr, which flight parameters turn on
 
-OFF: dict[str, tuple[str, ...]] = {
-    # rscd: integrations after the first are alike, and skipping a third of the groups costs photons
-    "recommended": (*_OFF_TODAY, "rscd", "one_over_f"),
-    "jwst_3_0": ("emicorr", *_OFF_TODAY),
-    "jwst_2021": ("ipc", "firstframe", "lastframe", "rscd", "persistence"),
+_OFF_2021 = ("ipc", "firstframe", "lastframe", "rscd", "persistence")
+
+OFF: dict[str, dict[str, tuple[str, ...]]] = {
+    "recommended": {
+        "near_ir": _OFF_TODAY,
+        # rscd: integrations after the first are alike, and skipping a third of the groups costs photons;
+        # one_over_f: these outputs show none, and what it finds there is something else (docs/one_over_f_rates.md)
+        "mid_ir": (*_OFF_TODAY, "rscd", "one_over_f"),
+    },
+    "jwst_3_0": dict.fromkeys(_TODAY, ("emicorr", *_OFF_TODAY)),
+    "jwst_2021": dict.fromkeys(_TODAY, _OFF_2021),
 }
 
 _OFFICIAL: dict[str, Any] = {"jump": JumpParams(), "ramp_fit": RampFitParams()}
