@@ -7,6 +7,7 @@ from jaxtyping import Array, Bool, Float
 from uptheramp.calibrate.kernels import order, planes
 
 MAX_ROUNDS = 50
+MARGIN, ROUNDING = 1e-3, 1e-6  # relative: of bounds, and of samples, by which quiet ones must be within
 
 
 def clipped_mean(
@@ -44,20 +45,25 @@ def outliers(
     Both are taken of what the round before has left, at most `rounds` times; the last bounds judge all samples.
     """
 
-    def in_block(x: Float[Array, "n pixel"], valid: Bool[Array, "n pixel"]) -> Bool[Array, "n pixel"]:
-        def judge(kept: Bool[Array, "n pixel"]) -> Bool[Array, "n pixel"]:
-            count = jnp.maximum(planes.count(kept), 1).astype(x.dtype)
-            mean = planes.total(x, kept) / count
-            deviation = jnp.sqrt(planes.total((x - mean) ** 2, kept) / count)
-            return valid & (jnp.abs(x - order.median(x, kept)) > threshold * deviation)
+    def deviation(x: Float[Array, "n pixel"], kept: Bool[Array, "n pixel"]) -> Float[Array, "pixel"]:
+        count = jnp.maximum(planes.count(kept), 1).astype(x.dtype)
+        mean = planes.total(x, kept) / count
+        return jnp.sqrt(planes.total((x - mean) ** 2, kept) / count)
 
+    def suspect(x: Float[Array, "n pixel"], valid: Bool[Array, "n pixel"]) -> Bool[Array, "pixel"]:
+        """Whether the first bounds may leave something out; where the median lies is told by counting."""
+        top, bottom = planes.largest(x, valid), -planes.largest(-x, valid)
+        reach = threshold * deviation(x, valid) * (1 - MARGIN) - ROUNDING * jnp.maximum(jnp.abs(top), jnp.abs(bottom))
+        return planes.anywhere(valid) & ~order.median_within(x, valid, top - reach, bottom + reach)
+
+    def clip(x: Float[Array, "n pixel"], valid: Bool[Array, "n pixel"]) -> Bool[Array, "n pixel"]:
         def look(carry):
             kept, _, turn, _ = carry
-            beyond = judge(kept)
+            beyond = valid & (jnp.abs(x - order.median(x, kept)) > threshold * deviation(x, kept))
             left = kept & ~beyond
             return left, beyond, turn + 1, (left != kept).any()
 
         start = valid, jnp.zeros_like(valid), 0, jnp.asarray(True)
         return jax.lax.while_loop(lambda c: c[3] & (c[2] < rounds), look, start)[1]
 
-    return planes.in_blocks(in_block, x, valid)
+    return planes.where_any(clip, planes.in_blocks(suspect, x, valid), jnp.zeros_like(valid), x, valid)

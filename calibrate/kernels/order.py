@@ -29,6 +29,20 @@ def median(x: Float[Array, "n ..."], valid: Bool[Array, "n ..."]) -> Float[Array
     return jnp.where(count > 0, middle, jnp.nan)
 
 
+def median_within(
+    x: Float[Array, "n ..."], valid: Bool[Array, "n ..."], low: Float[Array, "..."], high: Float[Array, "..."]
+) -> Bool[Array, "..."]:
+    """Whether there is a median and both middle samples lie between the bounds; counting tells without finding them."""
+
+    def add(counts: Any, each: Float[Array, "..."], good: Bool[Array, "..."]) -> Any:
+        return counts[0] + good, counts[1] + (good & (each <= low)), counts[2] + (good & (each < high))
+
+    zero = jnp.zeros(x.shape[1:], jnp.int32)
+    count, not_above, below = planes.fold(add, (zero, zero, zero), x, valid)
+    first, last = _middle_ranks(count)
+    return (count > 0) & (not_above <= first) & (below > last)
+
+
 def _network(x: list[Float[Array, "..."]]) -> list[Float[Array, "..."]]:
     """Odd-even transposition: n rounds of neighbour exchanges sort n planes."""
     x = list(x)

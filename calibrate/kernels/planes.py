@@ -49,6 +49,18 @@ def count(mask: Bool[Array, "n ..."]) -> Int[Array, "..."]:
     return fold(jnp.add, jnp.zeros(mask.shape[1:], jnp.int32), mask)
 
 
+def anywhere(mask: Bool[Array, "n ..."]) -> Bool[Array, "..."]:
+    """Whether there is a True along the leading axis."""
+    if mask[0].size < WIDE:
+        return mask.any(0)
+    return fold(jnp.logical_or, jnp.zeros(mask.shape[1:], bool), mask)
+
+
+def number(mask: Bool[Array, "... y x"]) -> Int[Array, ""]:
+    """Number of True in many images."""
+    return count(mask.reshape(-1, *mask.shape[-2:])).sum()
+
+
 def largest(x: Float[Array, "n ..."], valid: Bool[Array, "n ..."]) -> Float[Array, "..."]:
     """Largest valid sample along the leading axis, -inf where there is none."""
     if x[0].size < WIDE:
@@ -106,15 +118,19 @@ def _width(pixels: int) -> int:
 
 
 def where_any(
-    function: Callable[..., Any], chosen: Bool[Array, "..."], otherwise: Shaped[Array, "n ..."], *planes: Any
+    function: Callable[..., Any],
+    chosen: Bool[Array, "..."],
+    otherwise: Shaped[Array, "n ..."],
+    *planes: Any,
+    width: int = BLOCK,
 ) -> Shaped[Array, "n ..."]:
-    """`function` of arrays (n, pixel) for the chosen pixels, a block at a time; `otherwise` for the rest.
+    """`function` of arrays (n, pixel) for the chosen pixels, a block of `width` at a time; `otherwise` for the rest.
 
     Worth it where few pixels need much. For decisions, as `in_blocks`.
     """
     flat = [jax.lax.stop_gradient(p).reshape(p.shape[0], -1) for p in (otherwise, *planes)]
     pixels = chosen.size
-    width = min(BLOCK, pixels)
+    width = min(width, pixels)
     # beyond the chosen ones come pixels that do not exist: reading clips them, writing drops them
     places = jnp.nonzero(chosen.ravel(), size=pixels + width, fill_value=pixels)[0]
 

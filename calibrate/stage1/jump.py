@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.kernels import clipped, grow, order, planes, ramp_gls, two_point
+from uptheramp.calibrate.kernels import clipped, grow, planes, ramp_gls, two_point
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
 from uptheramp.calibrate.stage1 import jump_series, showers, snowballs
@@ -157,7 +157,7 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
     else:
         hit, level, valid = _against_template(difference, valid, noise_variance, refs.difference_template, gain, params)
     own = hit
-    info = JumpInfo(own.sum(), valid.sum())
+    info = JumpInfo(planes.number(own), planes.number(valid))
     usable = (state.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.SATURATED)) == 0
     if params.flag_4_neighbors:
         size = two_point.ratio(difference, level, noise_variance)
@@ -228,19 +228,23 @@ def _against_exposure(
     state: Ramps,
     params: JumpParams,
 ) -> tuple[Bool[Array, "integration n y x"], Float[Array, "y x"]]:
-    """Hits, and the median difference of each pixel, over all integrations in hand."""
-    level = order.median(*(x.reshape(-1, *x.shape[2:]) for x in (difference, valid)))
+    """Hits, and the median difference of each pixel that needs it, over all integrations in hand."""
 
     def two_points():
-        return _two_point(difference, valid, level, noise_variance, state, params)
+        return _two_point(difference, valid, noise_variance, state, params)
 
     def clip():
         return _sigma_clipped(difference, valid, state, params)
 
     if params.only_use_ints:
-        return (clip if len(difference) >= params.minimum_sigclip_groups else two_points)(), level
-    groups = (~_without_pixels(state)).sum()
-    return jax.lax.cond(groups >= params.minimum_sigclip_groups, clip, two_points), level
+        hit = (clip if len(difference) >= params.minimum_sigclip_groups else two_points)()
+    else:
+        groups = (~_without_pixels(state)).sum()
+        hit = jax.lax.cond(groups >= params.minimum_sigclip_groups, clip, two_points)
+    wanted = planes.anywhere(hit.reshape(-1, *hit.shape[2:]))
+    if params.after_jump_flag_time1 > 0 or params.after_jump_flag_time2 > 0:
+        wanted = grow.cross(wanted)  # groups after a jump are flagged in the neighbours too
+    return hit, two_point.levels(difference, valid, wanted)
 
 
 def _without_pixels(state: Ramps) -> Bool[Array, "integration group"]:
@@ -251,7 +255,6 @@ def _without_pixels(state: Ramps) -> Bool[Array, "integration group"]:
 def _two_point(
     difference: Float[Array, "integration n y x"],
     valid: Bool[Array, "integration n y x"],
-    level: Float[Array, "y x"],
     noise_variance: Float[Array, "y x"],
     state: Ramps,
     params: JumpParams,
@@ -262,7 +265,7 @@ def _two_point(
     )
 
     def at_once():
-        return valid & (two_point.ratio(difference, level, noise_variance) > params.rejection_threshold)
+        return two_point.at_once(difference, valid, noise_variance, params.rejection_threshold)
 
     def one_by_one():
         return two_point.iterative(difference, valid, noise_variance, limits)

@@ -1,11 +1,13 @@
 """Sums plane by plane and work in blocks give what numpy gives, whatever the number of pixels."""
 
+from itertools import product
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uptheramp.calibrate.kernels import order, planes
+from uptheramp.calibrate.kernels import grow, order, planes
 from uptheramp.calibrate.kernels.polynomial import horner
 
 SHAPES = [(5, 7), (1, planes.WIDE), (3, 1000), (planes.BLOCK,), (planes.BLOCK + 1,), (2, planes.BLOCK + 13)]
@@ -37,11 +39,33 @@ def test_medians_by_network_and_by_bisection(samples, n):
     np.testing.assert_array_equal(jax.jit(order.median)(jnp.asarray(x), jnp.asarray(valid)), expected)
 
 
+def test_whether_a_median_lies_between_bounds(samples):
+    x, valid = samples
+    middle = order.median(jnp.asarray(x), jnp.asarray(valid))
+    for low, high in ((-1, 1), (-20, 0), (3, 30)):
+        inside = np.asarray(order.median_within(jnp.asarray(x), jnp.asarray(valid), low, high))
+        assert not (inside & ~((middle > low) & (middle < high))).any()
+        assert (inside == (middle > low) & (middle < high)).mean() > 0.8  # middle samples may lie on either side
+    assert not inside[..., 0].any()
+
+
 def test_blocks_give_each_pixel_its_own(samples):
     x, _ = samples
     found = planes.in_blocks(lambda a: {"sum": a.sum(0), "twice": 2 * a}, jnp.asarray(x))
     np.testing.assert_array_equal(found["sum"], x.sum(0))
     np.testing.assert_array_equal(found["twice"], 2 * x)
+
+
+@pytest.mark.parametrize("n", [1, 8, 9, 17])
+def test_masks_spread_to_neighbours(n):
+    mask = np.random.default_rng(n).random((n, 6, 9)) < 0.05
+    for grown, reach in ((grow.cross, lambda dy, dx: abs(dy) + abs(dx) <= 1), (lambda m: grow.box(m, 2), lambda *_: 1)):
+        expected = np.zeros_like(mask)
+        for image, y, x in np.argwhere(mask):
+            for dy, dx in product(range(-2, 3), repeat=2):
+                if reach(dy, dx) and 0 <= y + dy < 6 and 0 <= x + dx < 9:
+                    expected[image, y + dy, x + dx] = True
+        np.testing.assert_array_equal(grown(jnp.asarray(mask)), expected)
 
 
 def test_only_the_chosen_pixels_change(samples):
