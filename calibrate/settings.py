@@ -48,6 +48,7 @@ class Recipe:
 # header keywords of the official schema
 CARDS = {
     "assign_wcs": "S_WCS",
+    "badpix_selfcal": "S_BPXSLF",
     "bkg_subtract": "S_BKDSUB",
     "charge_migration": "S_CHGMIG",
     "clean_flicker_noise": "S_CLNFNS",

@@ -1,6 +1,7 @@
 """PHOTOM: from counts to physical units, a factor times a response that depends on wavelength."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +12,11 @@ from jaxtyping import Array, Float
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
-from uptheramp.calibrate.references import base
+from uptheramp.calibrate.references import area, base
+from uptheramp.calibrate.references.area import ARCSEC2_PER_SR
 from uptheramp.calibrate.references.fading import fading
 from uptheramp.calibrate.references.slits import of_target
 
-ARCSEC2_PER_SR = 4.254517e10
 _METRE = 1e-4  # wavelengths below this are in metres: some NIRSpec tables
 
 
@@ -45,7 +46,7 @@ class Photom(eqx.Module):
 
     With `per_micron` the product is still to be divided by the dispersion (micron per pixel), as slitless grisms need.
     `fade` is the throughput at the time of the exposure over that for which the table holds. `pixel_sr` is the solid
-    angle of a pixel, which makes fluxes of surface brightness; None where the file does not give it.
+    angle of a pixel, which makes fluxes of surface brightness; None where no file gives it.
     """
 
     conversion: Float[Array, ""]
@@ -64,7 +65,7 @@ class Photom(eqx.Module):
             header, rows = table_of(hdus, path)
             at = row_of(rows, table, meta, path)
             conversion, (wavelength, response) = np.float32(rows[at][table.factor]), curve(rows[at])
-            area, fade = hdus[0].header.get("PIXAR_SR"), fading(hdus, at, meta.middle_mjd, path)
+            solid, fade = hdus[0].header.get("PIXAR_SR"), fading(hdus, at, meta.middle_mjd, path)
         if not len(wavelength) or not np.isfinite(conversion):
             raise InputError(f"{path}: the row for {wanted(table, meta)} holds no usable conversion")
         plain = str(header.get("PHOTUNIT") or "").strip() == _unit(table, per_micron=False)
@@ -74,9 +75,19 @@ class Photom(eqx.Module):
             response,
             UNITS[table.factor],
             table.per_micron and not plain,
-            None if area is None else float(area),
+            None if solid is None else float(solid),
             np.asarray(np.float32(fade)),
         )
+
+    @classmethod
+    def parts(cls, meta: ExposureMeta) -> tuple[str, ...]:
+        """Behind a slit of NIRSpec there may be an AREA file beside it."""
+        return ("photom", "area") if TABLES.get(meta.exp_type) is _BY_SLIT else ()
+
+    @classmethod
+    def from_parts(cls, paths: Mapping[str, Path], meta: ExposureMeta) -> "Photom":
+        """Take the solid angle of a pixel from AREA, whatever PHOTOM says of it, as the official step does."""
+        return replace(cls.from_file(paths["photom"], meta), pixel_sr=area.pixel_sr(paths["area"], meta))
 
     def to_file(self, path: Path, meta: ExposureMeta) -> None:
         """Write the official table with one row."""
@@ -150,7 +161,7 @@ def row_of(rows: Any, table: Table, meta: ExposureMeta, path: Path, order: int =
 
     ranks = [rank(row) for row in rows]
     if max(ranks, default=-1) < 0:
-        raise InputError(f"{path}: no row for {values}; use a photom file of this mode")
+        raise InputError(f"{path}: no row for {values}; use a file of this mode")
     return int(np.argmax(ranks))
 
 

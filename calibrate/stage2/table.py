@@ -9,6 +9,7 @@ from typing import Any
 
 from uptheramp.calibrate.stage2 import nirspec_flat, photom_soss, soss_extract, soss_sky
 from uptheramp.calibrate.stage2.assign_wcs import assign_wcs
+from uptheramp.calibrate.stage2.badpix_selfcal import badpix_selfcal
 from uptheramp.calibrate.stage2.bkg_subtract import bkg_subtract
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, extract_1d
 from uptheramp.calibrate.stage2.flat_field import flat_field
@@ -23,8 +24,8 @@ _ONE_ORDER = (*_SLITS, "NRC_TSGRISM", "MIR_LRS-SLITLESS", "MIR_LRS-FIXEDSLIT")
 _SOSS = "NIS_SOSS"
 _IMAGED = ("NRC_TSIMAGE", "MIR_IMAGE")
 
-_OURS = (assign_wcs, flat_field, bkg_subtract, photom, pixel_replace, extract_1d)
-_OFFICIAL = (assign_wcs, flat_field, photom, pixel_replace, extract_1d)
+_OURS = (assign_wcs, badpix_selfcal, flat_field, bkg_subtract, photom, pixel_replace, extract_1d)
+_OFFICIAL = (assign_wcs, badpix_selfcal, flat_field, photom, pixel_replace, extract_1d)
 # wavelengths, by order and column, come with PASTASOSS into the extraction, as in the official step
 _OF_SOSS = (soss_sky.bkg_subtract, flat_field, soss_extract.extract_1d, photom_soss.photom)
 # all that photometry wants of assign_wcs is the target's pixel, and that is in the header (references/target.py)
@@ -48,7 +49,7 @@ TABLES: dict[str, dict[str, tuple[Step, ...]]] = {
     "jwst_2021": _by_type(_OFFICIAL),
 }
 
-OFF = (pixel_replace.name,)  # run when asked for: `--set pixel_replace.skip=false`
+OFF = (badpix_selfcal.name, pixel_replace.name)  # run when asked for: `--set pixel_replace.skip=false`
 
 # the official step subtracts the background itself, unclipped, and loses the light of bad pixels
 _EXTRACT_OFFICIAL = {extract_1d.name: Extract1dParams(background="subtract", missing="omit", trace=False)}
