@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import QTable
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.instruments.core import Curve
+from uptheramp.scenarios.real import calibrate_files
 from uptheramp.simulate import truth
 from uptheramp.simulate.observation import observe
 from uptheramp.simulate.optics import trace
@@ -67,6 +69,7 @@ class Run:
     case: Case
     observation: object
     truth: truth.Truth
+    refs: Path
     out: Path
     report: dict
 
@@ -125,7 +128,7 @@ def run(request, shared, tmp_path_factory):
     assert lines, done.stderr[-3000:]
     report = json.loads(lines[0].removeprefix("RESULT "))
     assert set(report["references"].values()) <= {Path(entry["path"]).name for entry in entries}
-    return Run(case, observation, truth.load(folder / "truth"), folder / "out", report)
+    return Run(case, observation, truth.load(folder / "truth"), folder / "refs", folder / "out", report)
 
 
 def say(run, text):
@@ -218,3 +221,38 @@ def test_products_hold_the_flux_of_the_star(run):
             if order == 1:
                 noise = 3 * 1.25 * scatter / np.sqrt(good.sum())
                 assert np.median(ratio) == pytest.approx(1.0, abs=run.case.flux + noise)
+
+
+def agreement(ours, theirs, error):
+    """Largest difference in units of METRICS.md: 1e-5 of the value and 1e-3 of the error."""
+    return np.nanmax(np.abs(ours - theirs) / (1e-5 * np.abs(theirs) + 1e-3 * error))
+
+
+@pytest.mark.peer
+@pytest.mark.filterwarnings("ignore")
+def test_images_and_their_photometry_are_ours(run, tmp_path):
+    """Our Image2 on the official rateints and our Stage 3 on the official calints, with the same references."""
+    if run.observation.mode.image is None:
+        return
+    for product, stage in (("rateints", 2), ("calints", 3)):
+        (path,) = run.out.glob(f"*_{product}.fits")
+        calibrate_files([path], tmp_path, run.refs, (stage,), "jwst_3_0", None, {}, lambda *_: None)
+    with run.product("calints") as theirs, fits.open(next(tmp_path.glob("*_calints.fits"))) as ours:
+        assert ours["SCI"].header["BUNIT"] == theirs["SCI"].header["BUNIT"]
+        for card in ("PIXAR_SR", "PIXAR_A2"):
+            assert ours["SCI"].header[card] == pytest.approx(theirs["SCI"].header[card], rel=1e-6)
+        good = [((hdus["DQ"].data & flags.DO_NOT_USE) == 0) & np.isfinite(hdus["SCI"].data) for hdus in (ours, theirs)]
+        np.testing.assert_array_equal(*good)
+        error = theirs["ERR"].data[good[0]]
+        images = [agreement(ours[n].data[good[0]], theirs[n].data[good[0]], error) for n in ("SCI", "ERR")]
+    theirs, ours = (QTable.read(next(folder.glob("*_phot.ecsv"))) for folder in (run.out, tmp_path))
+    assert ours.colnames[: len(theirs.colnames)] == theirs.colnames
+    off = {}
+    for column in theirs.colnames:
+        assert ours[column].unit == theirs[column].unit
+        a, b = (np.asarray(table[column], float) for table in (ours, theirs))
+        off[column] = float(np.abs(a / b - 1).max())
+    say(run, f"calints {max(images):.2g} of what METRICS.md allows; phot {off}")
+    assert max(images) < 1
+    sums = [c for c in theirs.colnames if c.startswith(("aperture_sum", "annulus", "aperture_bkg", "net"))]
+    assert max(off[c] for c in (*sums, "aperture_x", "aperture_y", "centroid_x", "centroid_y", "MJD")) < 1e-5
