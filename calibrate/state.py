@@ -29,6 +29,7 @@ class Ramps(eqx.Module):
     the other. `zeroframe` is the first frame of each integration where it was kept (0: not usable). `keep` is the
     probability that a difference of neighbouring groups is no jump, where that is not decided by flags. `interleaved`
     is what frames hold between the lines of the image (`kernels.interleaved`), with its flags; refpix uses it up.
+    `dark_e_per_s` is the mean dark current where the user gives it, in place of that of the reference.
     """
 
     data: Num[Array, "integration group y x"]
@@ -44,6 +45,7 @@ class Ramps(eqx.Module):
     keep: Float[Array, "integration difference y x"] | None = None
     interleaved: Num[Array, "integration group extra x"] | None = None
     interleaved_dq: UInt32[Array, "extra x"] | None = None
+    dark_e_per_s: Float[Array, ""] | None = None
     per_integration: ClassVar = ("data", "groupdq", "integration", "start_s", "zeroframe", "keep", "interleaved")
 
     @property

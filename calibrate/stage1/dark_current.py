@@ -1,6 +1,9 @@
 """Subtract the signal without light."""
 
+from dataclasses import replace
+
 import equinox as eqx
+import jax
 
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.stage1.by_integration import planes_of
@@ -14,8 +17,15 @@ class DarkCurrentRefs(eqx.Module):
     dark: Dark
 
 
+class DarkCurrentParams(eqx.Module):
+    """`average_dark_current`: mean dark current (e-/s) whose noise the slope fit counts; None: the reference's."""
+
+    average_dark_current: float | jax.Array | None = None
+
+
 @step(cite="jwst 3.0.0 dark_current")
-def dark_current(state: Ramps, refs: DarkCurrentRefs, params: None) -> tuple[Ramps, None]:
+def dark_current(state: Ramps, refs: DarkCurrentRefs, params: DarkCurrentParams) -> tuple[Ramps, None]:
     """Subtract the dark (DN) of the integration and group; its flags join the pixel flags."""
-    new = state.data - planes_of(refs.dark.data, state.integration), state.pixeldq | refs.dark.dq
-    return eqx.tree_at(lambda s: (s.data, s.pixeldq), state, new), None
+    data = state.data - planes_of(refs.dark.data, state.integration)
+    pixeldq = state.pixeldq | refs.dark.dq
+    return replace(state, data=data, pixeldq=pixeldq, dark_e_per_s=params.average_dark_current), None

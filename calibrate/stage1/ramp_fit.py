@@ -130,12 +130,19 @@ def usable_differences(state: Ramps) -> tuple[Float[Array, "integration n y x"],
     return jnp.where(usable, jnp.diff(state.data, axis=1), 0), usable
 
 
+def _dark_e_per_s(state: Ramps, refs: RampFitRefs) -> Float[Array, "#y #x"]:
+    """Mean dark current of each pixel: what the user gives, else that of the reference, else none."""
+    if state.dark_e_per_s is not None:
+        return jnp.reshape(state.dark_e_per_s, (1, 1))
+    return jnp.zeros((1, 1), state.data.dtype) if refs.dark is None else refs.dark.current
+
+
 def _gls(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Array, "y x"]):
     dtype = state.data.dtype
     spacing, frame = state.group_time_s.astype(dtype), state.frame_time_s.astype(dtype)
     delay = ramp_gls.averaging_delay(state.readout.nframes, frame)
     read = jnp.maximum(refs.readnoise.data**2 / (2 * state.readout.nframes), LEAST_READ_VARIANCE)
-    dark = 0 if refs.dark is None else refs.dark.current / gain**2
+    dark = _dark_e_per_s(state, refs) / gain**2
     difference, usable = (jnp.moveaxis(x, 1, 0) for x in usable_differences(state))
 
     def solve(rate: Float[Array, "... y x"]):
@@ -185,7 +192,7 @@ def _ols(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
         lambda: fit.read_information,
     )
     rate = _official_rate(state, lone_time) if refs.rate_template is None else refs.rate_template.data
-    dark = 0 if refs.dark is None else refs.dark.current
+    dark = _dark_e_per_s(state, refs)
     level = jnp.maximum(jnp.where(jnp.isfinite(rate), rate, 0), 0) + dark
     at_start = (state.groupdq[:, 0] & flags.SATURATED) != 0
     var_poisson = level / (spacing * gain * fit.poisson_information)
@@ -239,7 +246,7 @@ def _likely(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[
     spacing = (moments.spacing * state.frame_time_s).astype(data.dtype)[:, None, None, None]
     difference = jnp.diff(data, axis=0) / spacing
     read = jnp.maximum(refs.readnoise.data**2 / 2, LEAST_READ_VARIANCE)
-    dark = 0 if refs.dark is None else refs.dark.current
+    dark = _dark_e_per_s(state, refs)
 
     def covariance(rate: Float[Array, "integration y x"]) -> ramp_likelihood.Covariance:
         return ramp_likelihood.covariance(units, jnp.maximum(rate, 0) / gain, read)

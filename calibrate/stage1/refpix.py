@@ -12,14 +12,17 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.kernels import reference_pixels as kernel
+from uptheramp.calibrate.kernels import sirs
 from uptheramp.calibrate.kernels.clipped import clipped_mean
 from uptheramp.calibrate.references.refpix import Refpix
+from uptheramp.calibrate.references.sirskernel import Sirskernel
 from uptheramp.calibrate.stage1 import irs2, side_kriging, zeroframe
 from uptheramp.calibrate.stage1.learned import LinePredictor
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
 SIDE_ESTIMATORS = ("median", "kriging")
+ALGORITHMS = ("median", "sirs")
 
 
 class RefpixRefs(eqx.Module):
@@ -27,6 +30,7 @@ class RefpixRefs(eqx.Module):
 
     line_predictor: LinePredictor | irs2.BadReferences | None
     refpix: Refpix | None = None
+    sirskernel: Sirskernel | None = None
 
 
 class RefpixParams(eqx.Module):
@@ -37,7 +41,9 @@ class RefpixParams(eqx.Module):
     that a sample of the exposure shows. A median hands on the noise and the rounding of one pixel; the linear estimate
     averages them, and gives back less than the whole level where the reference pixels are too noisy to know it.
     `ovr_corr_mitigation_ftr` is how far, in standard deviations, a reference pixel of an IRS2 frame may stand out.
-    `refpix_algorithm` has "median" alone: the official "sirs" is for full frames.
+    `refpix_algorithm`, for full frames: "median", as above, or "sirs", by the kernels of a SIRSKERNEL reference, which
+    are `halfwidth` lines long to either side and smoothed by `gaussmooth` lines; pixels beyond `sigreject` standard
+    deviations do not count.
     """
 
     odd_even_columns: bool = eqx.field(static=True, default=True)
@@ -48,6 +54,9 @@ class RefpixParams(eqx.Module):
     siglimit: float | jax.Array = 3.0
     ovr_corr_mitigation_ftr: float | jax.Array = 3.0
     refpix_algorithm: str = eqx.field(static=True, default="median")
+    sigreject: float | jax.Array = 4.0
+    gaussmooth: float | jax.Array = 1.0
+    halfwidth: int = eqx.field(static=True, default=30)
     side_estimator: str = eqx.field(static=True, default="median")
 
 
@@ -59,12 +68,15 @@ def learn_predictor(sample: Ramps, refs: RefpixRefs, params: RefpixParams) -> Li
     Raises
     ------
     InputError
-        If there is no such estimator or algorithm.
+        If there is no such estimator or algorithm, or none for this window.
     """
     if params.side_estimator not in SIDE_ESTIMATORS:
         raise InputError(f"refpix.side_estimator={params.side_estimator}: expected {' or '.join(SIDE_ESTIMATORS)}")
-    if params.refpix_algorithm != "median":
-        raise InputError(f"refpix.refpix_algorithm={params.refpix_algorithm}: windows take median (sirs: full frames)")
+    if params.refpix_algorithm not in ALGORITHMS:
+        raise InputError(f"refpix.refpix_algorithm={params.refpix_algorithm}: expected {' or '.join(ALGORITHMS)}")
+    if params.refpix_algorithm == "sirs":
+        _check_sirs(sample.readout, refs.sirskernel, params)
+        return None
     if sample.interleaved is not None:
         return irs2.bad_references(sample, params.ovr_corr_mitigation_ftr)
     r = sample.readout
@@ -79,6 +91,16 @@ def learn_predictor(sample: Ramps, refs: RefpixRefs, params: RefpixParams) -> Li
         return [whole[..., side] for side in window.sides]
 
     return side_kriging.learn(jax.lax.map(sides, frames), usable, window)
+
+
+def _check_sirs(r: Readout, reference: Sirskernel | None, params: RefpixParams) -> None:
+    if r.reference_correction != "amplifiers" or r.outputs == 1 or min(*_ends(r), *_sides(r)) == 0:
+        raise InputError("refpix.refpix_algorithm=sirs: windows take median (sirs: full near-infrared frames)")
+    if reference is None or len(reference.left) == 0:
+        raise InputError("refpix.refpix_algorithm=sirs: no SIRSKERNEL reference of this detector; take median")
+    longest = reference.left.shape[1] - 1
+    if not 0 < params.halfwidth < longest:
+        raise InputError(f"refpix.halfwidth={params.halfwidth}: expected 1 to {longest - 1} lines")
 
 
 def side_window(r: Readout, shape: tuple[int, int]) -> side_kriging.Window | None:
@@ -101,21 +123,20 @@ def refpix(state: Ramps, refs: RefpixRefs, params: RefpixParams) -> tuple[Ramps,
     if state.interleaved is not None:
         assert refs.refpix is not None and isinstance(refs.line_predictor, irs2.BadReferences)
         return replace(state, data=irs2.correct(state, refs.refpix, refs.line_predictor)), None
-    assert not isinstance(refs.line_predictor, irs2.BadReferences)
     if state.readout.reference_correction == "none":
         return state, None
-    data = _corrected(state, params, refs.line_predictor)
+    data = _corrected(state, params, refs)
 
     def frame_corrected(frame: Array) -> Array:
-        return _corrected(replace(state, data=frame[:, None]), params, refs.line_predictor)[:, 0]
+        return _corrected(replace(state, data=frame[:, None]), params, refs)[:, 0]
 
     return replace(state, data=data, zeroframe=zeroframe.corrected(state.zeroframe, frame_corrected)), None
 
 
-def _corrected(
-    state: Ramps, params: RefpixParams, predictor: LinePredictor | None
-) -> Float[Array, "integration group y x"]:
+def _corrected(state: Ramps, params: RefpixParams, refs: RefpixRefs) -> Float[Array, "integration group y x"]:
     r = state.readout
+    predictor = refs.line_predictor
+    assert not isinstance(predictor, irs2.BadReferences)
     frames, dq = _in_read_order(state)
     usable = (dq & flags.DO_NOT_USE) == 0
     if r.reference_correction == "interleaved":
@@ -123,7 +144,10 @@ def _corrected(
     if r.outputs > 1:
         frames = _without_ends(frames, usable, r, params)
         window = side_window(r, frames.shape[-2:])
-        if params.use_side_ref_pixels and window is not None:
+        if params.use_side_ref_pixels and params.refpix_algorithm == "sirs":
+            assert refs.sirskernel is not None
+            frames = frames - _sirs_level(frames, r, refs.sirskernel, params)
+        elif params.use_side_ref_pixels and window is not None:
             frames = frames - params.side_gain * _side_level(frames, usable, window, params, predictor)
     else:
         frames = _by_parity(frames, usable & _reference(dq, r), r, params)
@@ -241,6 +265,25 @@ def _side_level(
     length = params.side_smoothing_length // 2 * 2 + 1
     levels = [kernel.smoothed_side(frames[..., side], usable[:, side], length, at_edge) for side in window.sides]
     return kernel.average_where(levels)[0][..., None]
+
+
+def _sirs_level(
+    frames: Float[Array, "integration group slow fast"], r: Readout, reference: Sirskernel, params: RefpixParams
+) -> Float[Array, "integration group slow fast"]:
+    """Level of each line and output by the kernels of the reference."""
+    coefficients = (jax.lax.complex(x[..., 0], x[..., 1]) for x in (reference.left, reference.right))
+    left, right = (sirs.kernels(x, params.halfwidth, params.gaussmooth) for x in coefficients)
+    first, last = (frames[..., side] for side in _slices(_sides(r), frames.shape[-1]))
+    # the kernels are for the order of the detector
+    lines = slice(None, None, -1 if r.slow_axis < 0 else 1)
+    sides = (last[..., ::-1], first[..., ::-1]) if r.fast_axis < 0 else (first, last)
+
+    def of_frame(sides: tuple[Array, Array]) -> Float[Array, "slow output"]:
+        return sirs.drift((sides[0][lines], sides[1][lines]), (left, right), params.sigreject)[lines]
+
+    level = jax.vmap(jax.vmap(of_frame))(sides).astype(frames.dtype)
+    level = level[..., ::-1] if r.fast_axis < 0 else level
+    return jnp.repeat(level, frames.shape[-1] // r.outputs, axis=-1)
 
 
 def _slices(widths: tuple[int, int], length: int) -> list[slice]:

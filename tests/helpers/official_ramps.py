@@ -70,14 +70,14 @@ def same(state, official):
     np.testing.assert_array_equal(state.pixeldq, official.pixeldq)
 
 
-def official_fit(state, algorithm="OLS_C", suppress=True, rejection=None):
+def official_fit(state, algorithm="OLS_C", suppress=True, rejection=None, dark_e_per_s=0.0, gain=GAIN):
     """Slopes, variances and flags of the official ramp fit."""
     from stcal.ramp_fitting import ramp_fit as peer
     from stcal.ramp_fitting.ramp_fit_class import RampData
     from stdatamodels.jwst.datamodels import dqflags
 
     work, m = RampData(), model(state)
-    dark = np.zeros(state.pixeldq.shape, np.float32)
+    dark = np.full(state.pixeldq.shape, dark_e_per_s, np.float32)
     first = None if state.zeroframe is None else np.array(state.zeroframe)
     original = m.groupdq.copy() if algorithm == "OLS_C" and (m.groupdq & flags.CHARGELOSS).any() else None
     work.set_arrays(m.data, m.groupdq, m.pixeldq, dark, orig_gdq=original, zeroframe=first)
@@ -88,7 +88,7 @@ def official_fit(state, algorithm="OLS_C", suppress=True, rejection=None):
     work.suppress_one_group_ramps = suppress
     work.rejection_threshold = rejection
     read = np.full(dark.shape, READ_DN * 2**0.5, np.float32)
-    gain = np.full(dark.shape, GAIN, np.float32)
+    gain = np.full(dark.shape, gain, np.float32)
     with np.errstate(all="ignore"):
         _, found, _ = peer.ramp_fit_data(work, False, read, gain, algorithm, "optimal", "none")
     return found, work.groupdq

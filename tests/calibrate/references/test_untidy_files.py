@@ -21,7 +21,7 @@ from uptheramp.calibrate.references.reset import Reset
 from uptheramp.calibrate.references.saturation import Saturation
 from uptheramp.calibrate.references.superbias import Superbias
 from uptheramp.calibrate.references.user_files import UserDq
-from uptheramp.calibrate.stage1.dark_current import DarkCurrentRefs, dark_current
+from uptheramp.calibrate.stage1.dark_current import DarkCurrentParams, DarkCurrentRefs, dark_current
 from uptheramp.calibrate.stage1.dq_init import DqInitParams, DqInitRefs, dq_init
 from uptheramp.calibrate.stage1.gain_scale import GainScaleRefs, gain_scale
 from uptheramp.calibrate.stage1.ipc import IpcRefs, ipc
@@ -245,7 +245,7 @@ def test_dark(tmp_path, case, by_integration):
     with (DarkMIRIModel if by_integration else DarkModel)(path) as model:
         theirs, _ = do_correction(official, model)
     meta = replace(META, nints=4, ngroups=ngroups, nframes=nframes, groupgap=gap)
-    ours, _ = call(dark_current, state, DarkCurrentRefs(Dark.from_file(path, meta)), None)
+    ours, _ = call(dark_current, state, DarkCurrentRefs(Dark.from_file(path, meta)), DarkCurrentParams())
     assert theirs.cal_step == "COMPLETE"
     lost = np.zeros(META.shape, bool)
     lost[7, 7] = (

@@ -7,11 +7,13 @@ import equinox as eqx
 import numpy as np
 import pytest
 
+import irs2_frames
 from uptheramp.calibrate.instruments.core import Readout
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.emicorr import Emicorr, Wave
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
+from uptheramp.calibrate.references.refpix import Refpix
 from uptheramp.calibrate.stage1.clean_flicker_noise import (
     CleanFlickerNoiseParams,
     CleanFlickerNoiseRefs,
@@ -21,6 +23,7 @@ from uptheramp.calibrate.stage1.clean_flicker_noise import (
 from uptheramp.calibrate.stage1.emicorr import EmicorrParams, EmicorrRefs, emicorr
 from uptheramp.calibrate.stage1.jump import JumpParams, jump
 from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, ramp_fit
+from uptheramp.calibrate.stage1.refpix import RefpixParams, RefpixRefs, learn_predictor, refpix
 from uptheramp.calibrate.stage1.table import DEFAULTS
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.stream import detector
@@ -143,3 +146,17 @@ def test_flicker_noise_as_stored(name, slow_axis, params):
     ours, _ = eqx.filter_jit(clean_flicker_noise)(state, refs, params)
     assert np.std(g["official"] - state.data) > 5
     np.testing.assert_allclose(ours.data, g["official"], atol=0.01)
+
+
+def test_reference_pixels_of_irs2_frames_as_stored():
+    with np.load(GOLDEN / "irs2.npz") as file:
+        g = dict(file)
+    data, dq = irs2_frames.raw_frames("NRS2", 1, 2, seed=4), irs2_frames.bad_mask("NRS2")
+    state = irs2_frames.state_of(data, dq, "NRS2")
+    reference = Refpix.of_tables(irs2_frames.factors(), irs2_frames.TABLE)
+    bad = eqx.filter_jit(learn_predictor)(state, RefpixRefs(None, reference), RefpixParams())
+    ours, _ = eqx.filter_jit(refpix)(state, RefpixRefs(bad, reference), RefpixParams())
+    np.testing.assert_array_equal(bad.bad, g["bad"])
+    before, after = (np.asarray(x.data)[0][:, g["y"], g["x"]] for x in (state, ours))
+    assert np.std(g["official"] - before) > 2
+    np.testing.assert_allclose(after, g["official"], atol=0.002)

@@ -2,13 +2,16 @@
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from official_ramps import FRAME_S, READ_DN, official_fit, our_fit, ramps
+from official_ramps import FRAME_S, GAIN, READ_DN, call, electronics, official_fit, our_fit, ramps
 from uptheramp.calibrate import flags
-from uptheramp.calibrate.stage1.ramp_fit import RampFitParams
+from uptheramp.calibrate.references.dark import Dark
+from uptheramp.calibrate.stage1.dark_current import DarkCurrentParams, DarkCurrentRefs, dark_current
+from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, RampFitRefs, ramp_fit
 
 pytestmark = pytest.mark.peer
 pytest.importorskip("jwst")
@@ -218,3 +221,43 @@ def test_ramps_that_fall_and_long_and_short_ones(state, algorithm):
         np.testing.assert_allclose(*values, rtol=1e-4, atol=1e-5 * theirs["err"].max() ** 2, err_msg=name)
     if (theirs["slope"] < 0).all() and algorithm == "OLS_C":
         assert not np.asarray(ours.var_poisson).any()
+
+
+@pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY"])
+def test_the_dark_current_of_the_user(algorithm):
+    """It stands in place of that of the reference, as the official dark_current step has it."""
+    from jwst.dark_current.dark_current_step import DarkCurrentStep
+
+    state = ramps(nints=2, ngroups=6, top=5000.0)
+    state = replace(state, groupdq=np.zeros_like(state.groupdq))
+    shape = state.pixeldq.shape
+    official = SimpleNamespace(get_default=lambda name: np.zeros(shape, np.float32))
+    DarkCurrentStep(average_dark_current=3.0).set_average_dark_current(official, None)
+    found, _ = official_fit(state, algorithm, dark_e_per_s=official.average_dark_current)
+    dark = Dark(np.zeros((1, 6, *shape), np.float32), np.zeros(shape, np.uint32), np.full(shape, 90, np.float32))
+    params = DarkCurrentParams(average_dark_current=3.0)
+    darkened, _ = call(dark_current, state, DarkCurrentRefs(dark), params)
+    refs = RampFitRefs(*electronics(shape), dark, None)
+    ours, _ = call(ramp_fit, darkened, refs, RampFitParams(algorithm=algorithm))
+    without, _ = official_fit(state, algorithm)
+    used = np.isfinite(found["slope"])
+    assert (found["var_poisson"] > 1.1 * without["var_poisson"])[used].any()
+    np.testing.assert_allclose(ours.var_poisson[used], found["var_poisson"][used], rtol=1e-3, atol=1e-5)
+
+
+def test_pixels_without_gain_under_likely():
+    """The official fit does not flag them: NaN, or a slope of negative variance. Here they are flagged, as by OLS."""
+    state = ramps(nints=2, ngroups=6, top=5000.0)
+    state = replace(state, groupdq=np.zeros_like(state.groupdq))
+    gain = np.full(state.pixeldq.shape, GAIN, np.float32)
+    gain[1, 1], gain[2, 2], gain[3, 4] = np.nan, 0, -1
+    unknown = ~(gain > 0)
+    found, _ = official_fit(state, "LIKELY", gain=gain)
+    assert np.isnan(found["err"][:, unknown]).all() and not (found["dq"][:, unknown]).any()
+    assert np.isfinite(found["slope"][0, 3, 4]) and found["var_poisson"][0, 3, 4] < 0
+    known, read = electronics(gain.shape)
+    refs = RampFitRefs(replace(known, data=np.nan_to_num(gain)), read, None, None)
+    ours, _ = call(ramp_fit, state, refs, RampFitParams(algorithm="LIKELY"))
+    assert np.isnan(ours.data[:, unknown]).all()
+    assert (ours.dq[:, unknown] == flags.DO_NOT_USE | flags.NO_GAIN_VALUE).all()
+    np.testing.assert_array_equal(ours.dq[:, ~unknown], found["dq"][:, ~unknown])

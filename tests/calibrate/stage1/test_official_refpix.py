@@ -1,14 +1,18 @@
 """refpix against the official function."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import asdf
 import numpy as np
 import pytest
 
 from official_ramps import call, ramps
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Readout
-from uptheramp.calibrate.stage1.refpix import RefpixParams, RefpixRefs, refpix
+from uptheramp.calibrate.references.sirskernel import Sirskernel
+from uptheramp.calibrate.stage1.refpix import RefpixParams, RefpixRefs, learn_predictor, refpix
 
 pytestmark = pytest.mark.peer
 pytest.importorskip("jwst")
@@ -128,3 +132,67 @@ def test_reference_pixels_of_a_window(case):
     ours, _ = call(refpix, state, RefpixRefs(None), p)
     assert np.nanmax(np.abs(official.data - data)) > 20
     np.testing.assert_allclose(ours.data, official.data, atol=0.01)
+
+
+SLOW = pytest.mark.slow
+FRAMES = {"NRCB1": (1, -2), "NRCALONG": (-1, 2), "NRS2": (-2, -1)}
+
+
+def coefficients():
+    """Of kernels of four outputs for both sides, wide and lopsided."""
+    lag = np.arange(-1024, 1024)
+    left, right = (
+        np.stack([np.exp(-(((lag - 3 * k - 1) / (2.0 + k)) ** 2)) for k in range(4)]) * share for share in (0.11, 0.07)
+    )
+    return {name: np.fft.rfft(np.fft.ifftshift(x, axes=-1)) for name, x in (("gamma", left), ("zeta", right))}
+
+
+@pytest.mark.parametrize("detector", ["NRS2", *(pytest.param(name, marks=SLOW) for name in ("NRCB1", "NRCALONG"))])
+def test_kernels_for_full_frames(tmp_path, detector):
+    from jwst.refpix.reference_pixels import correct_model
+    from stdatamodels.jwst.datamodels import RampModel, SIRSKernelModel
+
+    rng = np.random.default_rng(5)
+    tree = {detector.lower(): coefficients()}
+    asdf.AsdfFile(tree).write_to(tmp_path / "sirs.asdf")
+    fast_axis, slow_axis = FRAMES[detector]
+    readout = Readout(1, 1, 0, 1, fast_axis, slow_axis, 4, (4, 4), (4, 4), "amplifiers", 0)
+    data = 200 + 12 * rng.standard_normal((1, 1, 2048, 2048), np.float32)
+    drift = np.cumsum(rng.standard_normal(2048)).astype(np.float32)
+    data += drift if abs(slow_axis) == 1 else drift[:, None]
+    data[0, 0, ::37, :4] += 900  # outliers at either side
+    data[0, 0, -4:, ::41] += 700
+    pixeldq = np.zeros((2048, 2048), np.uint32)
+    pixeldq[[0, 1, 2, 3, -4, -3, -2, -1]] = flags.REFERENCE_PIXEL
+    pixeldq[:, [0, 1, 2, 3, -4, -3, -2, -1]] = flags.REFERENCE_PIXEL
+    official = RampModel(data=data.copy(), pixeldq=pixeldq.copy(), groupdq=np.zeros(data.shape, np.uint8))
+    m = official.meta
+    m.instrument.name, m.instrument.detector, m.exposure.noutputs = "NIRCAM", detector, 4
+    m.subarray.name, m.subarray.xsize, m.subarray.ysize = "FULL", 2048, 2048
+    m.subarray.xstart, m.subarray.ystart, m.subarray.fastaxis, m.subarray.slowaxis = 1, 1, fast_axis, slow_axis
+    p = RefpixParams(refpix_algorithm="sirs", sigreject=3.5, gaussmooth=1.5, halfwidth=25)
+    with SIRSKernelModel(tree) as kernels:
+        how = {"refpix_algorithm": "sirs", "sirs_kernel_model": kernels, "sigreject": 3.5, "gaussmooth": 1.5}
+        correct_model(official, True, True, 11, 1.0, True, how | {"halfwidth": 25}, 3.0)
+    state = replace(
+        ramps(nints=1, ngroups=1), data=data, groupdq=np.zeros(data.shape, np.uint8), pixeldq=pixeldq, readout=readout
+    )
+    refs = RefpixRefs(None, None, Sirskernel.from_file(tmp_path / "sirs.asdf", SimpleNamespace(detector=detector)))
+    assert learn_predictor(state, refs, p) is None
+    ours, _ = call(refpix, state, refs, p)
+    assert np.std(np.asarray(ours.data) - data) > 5
+    np.testing.assert_allclose(ours.data, official.data, atol=0.002)
+
+
+def test_kernels_that_cannot_be_used():
+    full = Readout(1, 1, 0, 1, 1, -2, 4, (4, 4), (4, 4), "amplifiers", 0)
+    state = replace(ramps(nints=1, ngroups=1), readout=full)
+    asked = RefpixParams(refpix_algorithm="sirs")
+    no_outputs, short = (Sirskernel(np.zeros((n, 20, 2)), np.zeros((n, 20, 2))) for n in (0, 4))
+    for refs in (RefpixRefs(None), RefpixRefs(None, None, no_outputs)):
+        with pytest.raises(InputError, match="refpix_algorithm=sirs: no SIRSKERNEL reference of this detector"):
+            learn_predictor(state, refs, asked)
+    with pytest.raises(InputError, match="refpix.halfwidth=30: expected 1 to 18 lines"):
+        learn_predictor(state, RefpixRefs(None, None, short), asked)
+    with pytest.raises(InputError, match="refpix_algorithm=mean: expected median or sirs"):
+        learn_predictor(state, RefpixRefs(None), RefpixParams(refpix_algorithm="mean"))

@@ -1,0 +1,44 @@
+"""SIRSKERNEL: Fourier coefficients by which side reference pixels tell the drift of full near-infrared frames."""
+
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
+
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.io.meta import ExposureMeta
+
+
+class Sirskernel(eqx.Module):
+    """Coefficients by output and frequency (real, imaginary) for the left and the right side, as the detector reads.
+
+    No outputs where the file has none for the detector.
+    """
+
+    left: Float[Array, "output frequency part"]
+    right: Float[Array, "output frequency part"]
+
+    @classmethod
+    def from_file(cls, path: Path, meta: ExposureMeta) -> "Sirskernel":
+        """Read what the file has for the exposure's detector.
+
+        Raises
+        ------
+        InputError
+            If it is no ASDF file.
+        """
+        import asdf
+
+        try:
+            with asdf.open(path, lazy_load=False, memmap=False) as file:
+                tree: dict[str, Any] = dict(file.tree)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a readable ASDF file ({error}); fetch it again") from None
+        mine = tree.get(meta.detector.lower(), {"gamma": np.zeros((0, 2)), "zeta": np.zeros((0, 2))})
+        return cls(*(_parts(np.asarray(mine[name])) for name in ("gamma", "zeta")))
+
+
+def _parts(coefficients: np.ndarray) -> Float[np.ndarray, "output frequency part"]:
+    return np.stack([coefficients.real, coefficients.imag], -1).astype(np.float64)
