@@ -17,6 +17,7 @@ import optimistix
 
 from uptheramp.calibrate.instruments.core import Curve
 from uptheramp.scenarios.systematics import modes
+from uptheramp.simulate.detector.one_over_f import poles
 from uptheramp.simulate.observation import observe
 from uptheramp.simulate.scene.planet import Planet
 from uptheramp.simulate.scene.star import Star
@@ -67,7 +68,8 @@ def main() -> None:
     o = observe("niriss_soss", ngroups=2, nints=1, star=Star(11.0), planet=planet)
     lines, pixels = COLUMNS.stop - COLUMNS.start, ROWS.stop - ROWS.start
     clocks = o.shape[0] + o.subarray.row_overhead_clocks
-    pink = modes.pink((lines, pixels), clocks, round(o.subarray.frame_time_s / 1e-5), 1)[0].T
+    frame = round(o.subarray.frame_time_s / 1e-5)
+    pink = np.einsum("p,plk->kl", poles()[1], modes.pink(lines, np.eye(pixels)[None], clocks, frame, 1)[:, 0])
     noise = o.detector.one_over_f
     table = np.hypot(noise.common_e, noise.independent_e) / o.detector.read_noise_e
     print(f"table: 1/f amplitude over read noise {table:.3f}")

@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+from uptheramp.calibrate.kernels.readout import CLOCK_S
 from uptheramp.calibrate.tables import structure
 from uptheramp.scenarios.systematics import emi_run, exposures, linearity_run, noise, noise_run
 from uptheramp.scenarios.systematics.fit_file import FitFile
 from uptheramp.scenarios.systematics.outcome import SUSPICIOUS
+from uptheramp.simulate.detector.one_over_f import PIVOT_HZ
 
 FLATS = [{"fill": f, "ngroups": 6, "nints": 12} for f in (0.0, 0.4, 0.8)]
+DARK = [{"fill": 0.0, "ngroups": 6, "nints": 24}]
 LATE = [{"fill": f, "ngroups": 10, "nints": 12} for f in (0.0, 0.4, 0.8)]
 EVERYTHING = ["gain", "read_noise", "ipc", "one_over_f"]
 NRS = {"mode": "nirspec_prism", "window": [48, 24], "effects_on": ["ipc"]}
@@ -34,6 +37,16 @@ TONES = {"mode": "miri_lrs", "window": [64, 64], "ramps": [{"fill": 0.0, "ngroup
 CASES = {
     "noise, H2RG": {"family": "noise", **NRS, "ramps": FLATS, "model": KNOWN, "noise": {"free": EVERYTHING}},
     "noise, Si:As": {"family": "noise", **MIRI, "ramps": LATE, "model": KNOWN, "noise": {"free": EVERYTHING[:3]}},
+    "1/f, H2RG": {
+        "family": "noise", **NRS, "ramps": DARK, "model": KNOWN,
+        "effects": {"one_over_f": {"slope": 1.2, "amplitude": 2.0}},
+        "noise": {"free": ["read_noise", "one_over_f", "one_over_f_slope"]},
+    },
+    "1/f, Si:As": {
+        "family": "noise", **MIRI, "ramps": [{"fill": 0.0, "ngroups": 10, "nints": 24}], "model": KNOWN,
+        "effects": {"one_over_f": {"slope": 0.9, "amplitude": 20.0}},
+        "noise": {"free": ["read_noise", "one_over_f", "one_over_f_slope"]},
+    },
     "noise without IPC, H2RG": {
         "family": "noise", **NRS, "ramps": FLATS, "noise": {"free": ["gain", "read_noise", "one_over_f"]}
     },
@@ -57,15 +70,27 @@ MISSING = {"emi without 10 Hz, Si:As": 1}  # tones, the last ones of the table, 
 
 def noise_seed(file: FitFile) -> dict:
     sets = exposures.ramp_sets(file, Path())
-    levels = noise.levels_of(sets, file.first_group, *(slice(0, n) for n in sets[0].observation.shape))
+    levels = noise.levels_of(sets, file.first_group, *noise_run.window(sets[0].observation))
     found = noise.fit(levels, noise.table(sets[0].observation, "ipc" in file.model), file.noise)
-    maps = sets[1].constants.maps
-    true = noise.table(sets[0].observation, True) | {
-        "gain": 1 / float(np.mean(1 / np.asarray(maps.gain, float))),
-        "read_noise_e": float(np.sqrt(np.mean(np.asarray(maps.read_noise_e, float) ** 2))),
-    }
+    maps = sets[-1].constants.maps
+    known, pink = noise.table(sets[0].observation, True), file.effects.get("one_over_f", {})
+    loud = {n: known[n] * pink.get("amplitude", 1.0) for n in noise.PARTS["one_over_f"]}
+    true = (
+        known
+        | loud
+        | {
+            "slope": pink.get("slope", 1.0),
+            "gain": 1 / float(np.mean(1 / np.asarray(maps.gain, float))),
+            "read_noise_e": float(np.sqrt(np.mean(np.asarray(maps.read_noise_e, float) ** 2))),
+        }
+    )
     sound = {n: (v - true[n], e) for n, v, e in zip(found.names, found.value, found.error, strict=True) if n in true}
     checks = [noise_check(c, f) for c, f in zip(found.chi_square, found.freedom, strict=True)]
+    checks += [c.sigma for c in found.held.values()]
+    knee = noise_run.knee_hz(found)
+    if knee is not None:
+        level = 2 * true["read_noise_e"] ** 2 * CLOCK_S * PIVOT_HZ
+        sound["knee (Hz)"] = knee[0] - PIVOT_HZ * (true["pink_e"] ** 2 / level) ** (1 / true["slope"]), knee[1]
     return {"parameters": sound, "chi_square_sigma": checks, "converged": found.converged}
 
 

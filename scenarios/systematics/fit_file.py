@@ -61,18 +61,18 @@ class LinearityBlock:
 
 @dataclass(frozen=True)
 class NoiseBlock:
-    """What is free of gain, read noise, coupling of neighbours and 1/f; the rest stays at the table's values.
+    """What is free of gain, read noise, coupling of neighbours, 1/f and its slope; the rest stays at the table's.
 
     `terms` of the law of charge (as in [linearity]) are found beside them where there is light.
     """
 
-    free: tuple[Literal["gain", "read_noise", "ipc", "one_over_f"], ...] = ("gain", "read_noise")
+    free: tuple[Literal["gain", "read_noise", "ipc", "one_over_f", "one_over_f_slope"], ...] = ("gain", "read_noise")
     terms: int = 3
     optimiser: Literal["bfgs", "adam"] = "bfgs"
 
     def __post_init__(self):
         if not self.free:
-            raise ValueError("free is empty; name at least one of gain, read_noise, ipc, one_over_f")
+            raise ValueError("free is empty; name at least one of gain, read_noise, ipc, one_over_f, one_over_f_slope")
 
 
 @dataclass(frozen=True)

@@ -45,31 +45,32 @@ def coupling(
 
 
 def pink(
-    shape: tuple[int, int], line_clocks: int, frame_clocks: int, reads: int, alternating: bool = False
-) -> Float[np.ndarray, "lag line_mode fast_mode"]:
-    """Power of modes of 1/f noise of unit amplitude, S(f) = 1 / f, between reads 0 ... reads - 1 frames apart.
+    lines: int, streams: Float[np.ndarray, "stream pixel sample"], line_clocks: int, frame_clocks: int, reads: int
+) -> Float[np.ndarray, "pole lag line_mode fast_mode"]:
+    """Power of modes by each pole of 1/f noise of unit variance, between reads 0 ... reads - 1 frames apart.
 
-    `shape` counts (lines, pixels of a line read one after the other); `alternating` has the sign of every second pixel
-    turned. Covariance of two samples: the sum over the poles of v exp(-r |t - t'|).
+    `streams` says how the samples of a line, one a clock, show in its pixels; those of different streams have nothing
+    in common. Covariance of two samples by a pole: exp(-r |t - t'|), which between different lines is a product of one
+    factor for each of them. Lines last longer than their samples.
     """
-    lines, pixels = shape
-    rate, variance = poles()
-    fast, slow = _basis(pixels), _basis(lines)
-    if alternating:
-        fast = fast * np.where(np.arange(pixels) % 2, -1.0, 1.0)
-    inside = np.subtract.outer(np.arange(pixels), np.arange(pixels))
-    out = np.zeros((reads, lines, pixels))
+    rate, _ = poles()
+    size = streams.shape[-1]
+    fast = np.einsum("kx,oxi->oki", _basis(streams.shape[1]), streams)
+    fading = np.exp(-np.outer(rate, np.arange(size)) * CLOCK_S)
+    shared = np.einsum("oki,pi->opk", fast, fading) * np.einsum("oki,pi->opk", fast, fading[:, ::-1])
+    shared = shared.sum(0)  # (pole, fast mode)
+    inside = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+    same = np.einsum("oki,pij,okj->pk", fast, fading[:, inside], fast, optimize=True)
+    apart = np.arange(1 - lines, lines)
+    slow = overlaps(lines, lines - 1)[:, np.abs(apart)]
+    out = np.zeros((len(rate), reads, lines, streams.shape[1]))
     for lag in range(reads):
-        by_line = np.zeros((2 * lines - 1, pixels))
-        for n, apart in enumerate(range(1 - lines, lines)):
-            clocks = np.abs(lag * frame_clocks + apart * line_clocks + inside)
-            # of stationary noise only distances count: one covariance a distance
-            first = clocks.min()
-            law = np.exp(-np.outer(np.arange(first, clocks.max() + 1) * CLOCK_S, rate)) @ variance
-            by_line[n] = np.einsum("ki,ij,kj->k", fast, law[clocks - first], fast)
-        place = np.subtract.outer(np.arange(lines), np.arange(lines)) + lines - 1
-        for k in range(pixels):
-            out[lag, :, k] = np.einsum("li,ij,lj->l", slow, by_line[:, k][place], slow)
+        clocks = np.abs(lag * frame_clocks + apart * line_clocks)
+        other = clocks > 0
+        far = np.exp(-np.outer(rate, clocks[other] - (size - 1)) * CLOCK_S)
+        out[:, lag] = np.einsum("la,pa->pl", slow[:, other], far)[:, :, None] * shared[:, None]
+        if not other.all():
+            out[:, lag] += slow[:, ~other].sum(1)[:, None] * same[:, None]
     return out
 
 

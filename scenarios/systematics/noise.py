@@ -25,9 +25,11 @@ from jaxtyping import Array, Float
 from uptheramp.calibrate.kernels import small_matrix
 from uptheramp.calibrate.kernels.readout import CLOCK_S
 from uptheramp.scenarios.systematics import exposures, forward, modes
+from uptheramp.scenarios.systematics.diagnostics import Checked
 from uptheramp.scenarios.systematics.exposures import RampSet
 from uptheramp.scenarios.systematics.fit_file import NoiseBlock
 from uptheramp.scenarios.systematics.linearity import Series
+from uptheramp.simulate.detector.one_over_f import poles
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps.render import Constants
 
@@ -36,6 +38,46 @@ ODD = 2.0  # ratio to the median variance beyond which a pixel is left out
 BEND = 1e-3  # in units of the errors: over which the curvature is taken
 DONORS = 8  # pixels away from which a hit is mended, at most
 TOLERANCE, MOST_STEPS = 1e-9, 300
+
+
+class Pink(eqx.Module):
+    """Covariance of the group differences in each mode by the poles of 1/f noise, of unit variance (e-): W P W^T."""
+
+    common: Float[Array, "pole mode n n"]  # of a stream that all outputs share
+    independent: Float[Array, "pole mode n n"]  # of the outputs' own streams; zero where the window is one output's
+    alternating: Float[Array, "pole mode n n"]
+
+    @classmethod
+    def of(cls, o: Observation, rows: slice, columns: slice, first_group: int) -> "Pink":
+        """In a window of one output, or of all interleaved ones."""
+        r, turned = o.readout, abs(o.readout.fast_axis) == 2
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        lines, pixels = shape[::-1] if turned else shape
+        first = (rows if turned else columns).start
+        frame = round(o.subarray.frame_time_s / CLOCK_S)
+        line = o.subarray.size[1 if turned else 0] // r.outputs + o.subarray.row_overhead_clocks
+        weights = np.diff(forward.weights(r, o.reads_per_integration)[first_group:], axis=0)
+        lag = np.abs(np.subtract.outer(np.arange(weights.shape[1]), np.arange(weights.shape[1])))
+
+        def covariance(streams: Float[np.ndarray, "stream pixel sample"]) -> np.ndarray:
+            power = modes.pink(lines, streams, line, frame, o.reads_per_integration)
+            made = np.einsum("ai,pijlk,bj->plkab", weights, power[:, lag], weights)
+            made = made.swapaxes(1, 2) if turned else made
+            return made.reshape(len(made), -1, *made.shape[-2:])
+
+        place = np.arange(first, first + pixels)
+        sign = np.where(place % 2, -1.0, 1.0)[:, None]
+        if not o.interleaved:
+            each = np.eye(pixels)[None]
+            common = covariance(each)
+            return cls(common, 0 * common, covariance(sign * each))
+        sample = np.equal.outer(place // r.outputs - first // r.outputs, np.arange(-(-pixels // r.outputs) + 1))
+        output = np.equal.outer(np.arange(r.outputs), place % r.outputs)
+        return cls(
+            covariance(sample[None] * 1.0),
+            covariance(output[:, :, None] * sample[None] * 1.0),
+            covariance(sign * sample[None]),
+        )
 
 
 class Levels(eqx.Module):
@@ -49,19 +91,20 @@ class Levels(eqx.Module):
     reads: Constants
     overlap_x: Float[Array, "k d"]
     overlap_y: Float[Array, "l d"]
-    pink: Float[Array, "mode n n"]
-    alternating: Float[Array, "mode n n"]
+    pink: Pink
     shape: tuple[int, int] = eqx.field(static=True)
     lit: tuple[bool, ...] = eqx.field(static=True)
     first_group: int = eqx.field(static=True)
 
 
-Values = dict[str, Any]  # gain (e-/DN), read_noise_e, alpha_x, alpha_y, pink_e, alternating_e, a_n, rate_n (DN/s)
+# gain (e-/DN), read_noise_e, alpha_x, alpha_y, pink_e, independent_e, alternating_e, slope, a_n, rate_n (DN/s)
+Values = dict[str, Any]
 PARTS = {
     "gain": ("gain",),
     "read_noise": ("read_noise_e",),
     "ipc": ("alpha_x", "alpha_y"),
-    "one_over_f": ("pink_e", "alternating_e"),
+    "one_over_f": ("pink_e", "independent_e", "alternating_e"),
+    "one_over_f_slope": ("slope",),
 }
 
 
@@ -76,6 +119,7 @@ class Found(NamedTuple):
     covariance: Float[np.ndarray, "parameter parameter"]
     laplace: Float[np.ndarray, "parameter"]
     eigenvalues: Float[np.ndarray, "parameter"]
+    held: dict[str, Checked]  # by how much the ramps would move what was not free, each alone
     converged: bool
     chi_square: list[Float[np.ndarray, "y x"]]  # of each mode, by level
     freedom: Float[np.ndarray, "level"]  # of each mode
@@ -98,8 +142,10 @@ def table(observation: Observation, coupled: bool) -> Values:
         "read_noise_e": chip.read_noise_e,
         "alpha_x": chip.ipc_alpha[0] * coupled,
         "alpha_y": chip.ipc_alpha[1] * coupled,
-        "pink_e": float(np.hypot(noise.common_e, noise.independent_e)) * on,
+        "pink_e": noise.common_e * on if o.interleaved else float(np.hypot(noise.common_e, noise.independent_e)) * on,
+        "independent_e": noise.independent_e * on * o.interleaved,
         "alternating_e": noise.alternating_e * on,
+        "slope": 1.0,
     }
 
 
@@ -112,7 +158,7 @@ def levels_of(sets: Sequence[RampSet], first_group: int, rows: slice, columns: s
     scatter, mean, pixels = zip(*(_reduced(s, first_group, rows, columns) for s in sets), strict=True)
     dark = next((m for s, m in zip(sets, mean, strict=True) if s.dark), np.zeros(len(mean[0])))
     shape = rows.stop - rows.start, columns.stop - columns.start
-    n, turned = len(mean[0]), abs(o.readout.fast_axis) == 2
+    n = len(mean[0])
     return Levels(
         scatter=np.stack(scatter),
         mean_dn=np.stack([np.zeros(n) if s.dark else m - dark for s, m in zip(sets, mean, strict=True)]),
@@ -122,8 +168,7 @@ def levels_of(sets: Sequence[RampSet], first_group: int, rows: slice, columns: s
         reads=forward.nominal(o, ("read_noise", "adc")),
         overlap_x=modes.overlaps(shape[1], 2),
         overlap_y=modes.overlaps(shape[0], 2),
-        pink=_pink(o, shape, n, first_group, turned, False),
-        alternating=_pink(o, shape, n, first_group, turned, True),
+        pink=Pink.of(o, rows, columns, first_group),
         shape=shape,
         lit=tuple(not s.dark for s in sets),
         first_group=first_group,
@@ -157,21 +202,6 @@ def mended(residual: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return out
 
 
-def _pink(
-    o: Observation, shape: tuple[int, int], n: int, first_group: int, turned: bool, alternating: bool
-) -> np.ndarray:
-    """Covariance of the group differences of each mode by 1/f of unit amplitude (e-): W P W^T."""
-    r = o.readout
-    lines = shape[::-1] if turned else shape
-    frame = round(o.subarray.frame_time_s / CLOCK_S)
-    along = o.subarray.size[1 if turned else 0] // r.outputs + o.subarray.row_overhead_clocks
-    power = modes.pink(lines, along, frame, o.reads_per_integration, alternating)
-    weights = np.diff(forward.weights(r, o.reads_per_integration)[first_group:], axis=0)
-    lag = np.abs(np.subtract.outer(np.arange(weights.shape[1]), np.arange(weights.shape[1])))
-    made = np.einsum("ai,ijlk,bj->lkab", weights, power[lag], weights)
-    return (made.swapaxes(0, 1) if turned else made).reshape(-1, n, n)
-
-
 def start(v: Levels, known: Values, terms: int) -> Values:
     """Return the table's values, a linear law, and rates from the first differences."""
     step = float(v.photons.params.frame_time_s) * v.photons.recipe.readout.frames_per_group
@@ -183,7 +213,7 @@ def covariances(p: Values, v: Levels) -> tuple[Float[Array, "level mode n n"], F
     """Covariance of the differences in each mode, DN^2, and their mean, DN."""
     gain = p["gain"]
     white = forward.spread(_with(v.reads, gain, p["read_noise_e"]), v.first_group)[:, :, 0, 0]
-    pink = (p["pink_e"] / gain) ** 2 * v.pink + (p["alternating_e"] / gain) ** 2 * v.alternating
+    pink = _pink(p, v) / gain**2
     if not any(v.lit):
         return (white + pink)[None] + jnp.zeros((len(v.lit), 1, 1, 1)), jnp.zeros(v.mean_dn.shape)
     terms = jnp.stack([p[name] for name in p if name.startswith("a_")])
@@ -199,6 +229,14 @@ def covariances(p: Values, v: Levels) -> tuple[Float[Array, "level mode n n"], F
     alpha = jnp.stack([p["alpha_x"], p["alpha_y"]])
     shared = modes.coupling(alpha, v.overlap_x, v.overlap_y).reshape(-1, 1, 1)
     return shared * poisson[:, None] + white + pink, mean
+
+
+def _pink(p: Values, v: Levels) -> Float[Array, "mode n n"]:
+    """Covariance by 1/f noise, e-^2: S(f) = A^2 / f (f / PIVOT_HZ)^(1 - slope)."""
+    _, variance = poles(p["slope"])
+    streams = (("pink_e", v.pink.common), ("independent_e", v.pink.independent), ("alternating_e", v.pink.alternating))
+    parts = (p[name] ** 2 * jnp.einsum("p,pmab->mab", variance, power) for name, power in streams)
+    return sum(parts, start=jnp.zeros(()))
 
 
 def _with(constants: Constants, gain: Any, noise_e: Any) -> Constants:
@@ -246,31 +284,62 @@ def fit(v: Levels, known: Values, block: NoiseBlock) -> Found:
     """Search in coordinates in which the Fisher matrix at the start is one; take it, and the curvature, at the end."""
     p0 = {name: jnp.asarray(value, float) for name, value in start(v, known, block.terms).items()}
     of_noise = [name for part in block.free for name in PARTS[part] if float(p0[name]) != 0]
-    names = (*of_noise, *(name for name in p0 if name.startswith(("a_", "rate_"))))
+    free = [*of_noise, *(name for name in p0 if name.startswith(("a_", "rate_")))]
+    names = (*free, *_held(p0, v, free))
     if block.optimiser == "adam":
         solver = optimistix.OptaxMinimiser(optax.adam(optax.exponential_decay(3.0, 40, 0.5)), 1e-7, 1e-7)
     else:
         solver = optimistix.BFGS(TOLERANCE, TOLERANCE)
-    origin = np.array([float(p0[name]) for name in names])
-    step = np.linalg.inv(np.linalg.cholesky(np.asarray(fisher(p0, names, v)[0]))).T  # x = origin + L^-T z
+    n, origin = len(free), np.array([float(p0[name]) for name in names])
+    everything = np.asarray(fisher(p0, names, v)[0])
+    step = np.zeros_like(everything)  # x = origin + L^-T z of what is free
+    step[:n, :n] = np.linalg.inv(np.linalg.cholesky(everything[:n, :n])).T
     z, converged = _search(p0, names, v, jnp.asarray(step), solver)
-    value = origin + step @ np.asarray(z)
-    information, chi_square = fisher(p0 | dict(zip(names, jnp.asarray(value), strict=True)), names, v)
+    z = np.asarray(z)
+    value = origin + step @ z
+    everything, chi_square = fisher(p0 | dict(zip(names, jnp.asarray(value), strict=True)), names, v)
+    everything = np.asarray(everything)
+    information = everything[:n, :n]
     bend = np.stack(
-        [_gradient(p0, names, v, step, z + e) - _gradient(p0, names, v, step, z - e) for e in BEND * np.eye(len(z))]
-    )
+        [_gradient(p0, names, v, step, z + e) - _gradient(p0, names, v, step, z - e) for e in BEND * np.eye(len(z))[:n]]
+    )[:, :n]
     curvature = np.linalg.inv((bend + bend.T) / (4 * BEND))
+    # at the same point, but in coordinates that are the parameters themselves
+    slope = -np.asarray(
+        _gradient(p0 | dict(zip(names, jnp.asarray(value), strict=True)), names, v, np.eye(len(z)), 0 * z)
+    )
     unit = np.sqrt(np.diag(information))
     return Found(
-        names=names,
-        value=value,
-        covariance=np.linalg.inv(np.asarray(information)),
-        laplace=np.sqrt(np.diag(step @ curvature @ step.T)),
-        eigenvalues=np.linalg.eigvalsh(np.asarray(information) / unit / unit[:, None]),
+        names=tuple(free),
+        value=value[:n],
+        covariance=np.linalg.inv(information),
+        laplace=np.sqrt(np.diag(step[:n, :n] @ curvature @ step[:n, :n].T)),
+        eigenvalues=np.linalg.eigvalsh(information / unit / unit[:, None]),
+        held=_wanted(names[n:], slope, everything),
         converged=bool(converged),
         chi_square=[np.asarray(c).reshape(v.shape) for c in chi_square],
         freedom=np.asarray(v.freedom) * v.scatter.shape[-1],
     )
+
+
+def _held(p0: Values, v: Levels, free: list[str]) -> list[str]:
+    """Names of what is not free and would tell: coupling and gain by light, 1/f where there is some."""
+    telling = ["read_noise_e", *("gain", "alpha_x", "alpha_y") * any(v.lit)]
+    telling += [name for name in PARTS["one_over_f"] if float(p0[name]) != 0]
+    telling += ["slope"] * any(float(p0[name]) != 0 for name in PARTS["one_over_f"])
+    return [name for name in telling if name not in free]
+
+
+def _wanted(held: tuple[str, ...], slope: np.ndarray, information: np.ndarray) -> dict[str, Checked]:
+    """Score test: the step that the slope of ln L asks of each, over what the free parameters leave of its information.
+
+    step = s / V, V = F_hh - F_hf F_ff^-1 F_fh; its error is V^-1/2.
+    """
+    n = len(slope) - len(held)
+    weight = np.linalg.solve(information[:n, :n], information[:n, n:])
+    left = np.diag(information[n:, n:] - information[n:, :n] @ weight)
+    score = slope[n:] - weight.T @ slope[:n]
+    return {name: Checked(s / v, 0.0, s / np.sqrt(v)) for name, s, v in zip(held, score.tolist(), left, strict=True)}
 
 
 def _at(p0: Values, names: tuple[str, ...], step: Array, z: Array) -> Values:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.kernels.readout import CLOCK_S
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.ipc import Ipc
 from uptheramp.calibrate.references.readnoise import ReadNoise
@@ -14,6 +15,7 @@ from uptheramp.scenarios.systematics.exposures import RampSet
 from uptheramp.scenarios.systematics.fit_file import FitFile
 from uptheramp.scenarios.systematics.outcome import SUSPICIOUS, Outcome
 from uptheramp.simulate.detector.maps import reference_pixels
+from uptheramp.simulate.detector.one_over_f import PIVOT_HZ
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.ramps.references import inverse_kernel
 from uptheramp.validate.figures.mode_power import mode_power
@@ -38,9 +40,9 @@ def run(file: FitFile, sets: Sequence[RampSet], progress: Callable[[int, int], N
         raise InputError(f"{file.name}: a noise fit needs as many groups in all its ramps")
     if o.ngroups - file.first_group < 3:
         raise InputError(f"{file.name}: fewer than 3 groups from group {file.first_group} on")
-    if "one_over_f" in free and o.interleaved:
-        raise InputError(f"{file.name}: outputs of {o.detector.name} are interleaved; one_over_f is for stripes")
-    rows, columns = _window(o)
+    if "one_over_f_slope" in free and "one_over_f" not in o.effects:
+        raise InputError(f"{file.name}: a slope needs 1/f noise, which is switched off")
+    rows, columns = window(o)
     levels = noise.levels_of(sets, file.first_group, rows, columns)
     found = noise.fit(levels, noise.table(o, "ipc" in file.model), file.noise)
     progress(1, 1)
@@ -50,8 +52,12 @@ def run(file: FitFile, sets: Sequence[RampSet], progress: Callable[[int, int], N
         (name, f"{v:.6g} ± {e:.2g} (curvature: {c:.2g})")
         for name, v, e, c in zip(found.names, found.value, found.error, found.laplace, strict=True)
     )
+    knee = knee_hz(found)
+    if knee is not None:
+        rows_shown += (("knee of the 1/f noise (Hz)", f"{knee[0]:.4g} ± {knee[1]:.2g}"),)
     trust = (
         *((f"chi-square, {label}", check.words()) for label, check in checks.items()),
+        *((f"{name}, held: the ramps would move it by", check.words()) for name, check in found.held.items()),
         ("eigenvalues of the Fisher correlation", ", ".join(f"{e:.2g}" for e in found.eigenvalues)),
         ("window", f"{levels.shape[1]} x {levels.shape[0]} pixels"),
     )
@@ -63,6 +69,8 @@ def run(file: FitFile, sets: Sequence[RampSet], progress: Callable[[int, int], N
         "fisher_eigenvalues": found.eigenvalues.tolist(),
         "converged": found.converged,
         "checks": {label: c._asdict() for label, c in checks.items()},
+        "knee_hz": knee,
+        "held": {name: c._asdict() for name, c in found.held.items()},
         "bands": {label: [c._asdict() for c in each] for label, each in bands.items()},
     }
     picture = Picture(
@@ -81,15 +89,35 @@ def run(file: FitFile, sets: Sequence[RampSet], progress: Callable[[int, int], N
     )
 
 
-def _window(o: Observation) -> tuple[slice, slice]:
-    """The largest window of lit pixels of the first output, at most LARGEST wide."""
+def knee_hz(found: noise.Found) -> tuple[float, float] | None:
+    """Frequency at which 1/f noise is as strong as the read noise, and its error; None unless both are free.
+
+    A^2 / f (PIVOT_HZ / f)^(slope - 1) = 2 sigma^2 CLOCK_S, the one-sided density of the reads of one output.
+    """
+    if not {"pink_e", "read_noise_e"} <= set(found.names):
+        return None
+    value = dict(zip(found.names, found.value.tolist(), strict=True))
+    slope = value.get("slope", 1.0)
+    density = 2 * value["read_noise_e"] ** 2 * CLOCK_S
+    logarithm = np.log(value["pink_e"] ** 2 / (density * PIVOT_HZ)) / slope
+    by = {"pink_e": 2 / value["pink_e"], "read_noise_e": -2 / value["read_noise_e"], "slope": -logarithm}
+    weight = np.array([by.get(name, 0.0) for name in found.names]) / slope
+    knee = PIVOT_HZ * float(np.exp(logarithm))
+    return knee, knee * float(np.sqrt(weight @ found.covariance @ weight))
+
+
+def window(o: Observation) -> tuple[slice, slice]:
+    """The largest window of lit pixels of the first output, or of all interleaved ones, at most LARGEST wide.
+
+    Its pixels have neighbours on all sides: those at the edge of a simulated window give nothing to any beyond it.
+    """
     lit = ~reference_pixels(o.shape, o.readout)
     if not o.interleaved and o.readout.outputs > 1:
         axis = 1 if abs(o.readout.fast_axis) == 1 else 0
         edge = o.shape[axis] // o.readout.outputs
         lit = lit & (np.arange(o.shape[axis]) < edge).reshape((1, -1) if axis == 1 else (-1, 1))
     edges = ((int(a[0]), int(a[-1]) + 1) for a in (np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))))
-    rows, columns = (slice(low, min(high, low + LARGEST)) for low, high in edges)
+    rows, columns = (slice(low + 1, min(high - 1, low + 1 + LARGEST)) for low, high in edges)
     return rows, columns
 
 
@@ -127,6 +155,12 @@ def _warnings(checks: dict[str, Checked], bands: dict[str, list[Checked]], found
             notes.append(
                 f"The model does not describe the noise of {label}: chi-square is {worst.value:.4f} in a band of "
                 f"spatial frequency, {abs(worst.sigma):.0f} standard errors from 1."
+            )
+    for name, check in found.held.items():
+        if abs(check.sigma) > SUSPICIOUS:
+            notes.append(
+                f"{name} was held, and the ramps would move it by {check.value:.3g}, {abs(check.sigma):.0f} standard "
+                "errors: what is free is biased by that."
             )
     if not found.converged:
         notes.append("The search did not converge.")

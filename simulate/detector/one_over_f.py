@@ -7,6 +7,8 @@ in float64: in float32 the slowest pole would drift.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -22,18 +24,22 @@ from uptheramp.simulate.state import Frames
 
 LOWEST_HZ, HIGHEST_HZ = 1e-5, 5e4
 SLOWEST_HZ, FASTEST_HZ, POLES_PER_DECADE = 2e-6, 4e4, 2
+PIVOT_HZ = 100.0  # where spectra of all slopes are A^2 / f
 BLOCK = 128  # most samples drawn at once
 
 
 @dataclass(frozen=True)
 class OneOverFSettings:
-    """Factor on the table's amplitudes."""
+    """Factor on the table's amplitudes, and the slope of the spectrum: A^2 / f (PIVOT_HZ / f)^(slope - 1)."""
 
     amplitude: float = 1.0
+    slope: float = 1.0
 
     def __post_init__(self):
         if self.amplitude < 0:
             raise ValueError("amplitude must not be negative")
+        if not 0 < self.slope < 2:
+            raise ValueError(f"slope is {self.slope}; between 0 and 2")
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Layout:
     slow_axis: int
     interleaved: bool
     streams: tuple[str, ...]  # "common", "alternating" and one "independent" for each output, where not zero
+    slope: float = 1.0
 
     @property
     def block(self) -> int:
@@ -70,8 +77,19 @@ class Pink(eqx.Module):
     layout: Layout = eqx.field(static=True)
 
 
-def poles() -> tuple[np.ndarray, np.ndarray]:
-    """Rates (1/s) and variances of the poles whose summed discrete spectrum is 1/f (non-negative least squares)."""
+def poles(slope: float | Float[Array, ""] = 1.0) -> tuple[np.ndarray, Any]:
+    """Rates (1/s) and variances of the poles whose summed discrete spectrum is 1/f times (PIVOT_HZ / f)^(slope - 1).
+
+    Slope 1 is a fit (non-negative least squares). For others a pole gets the part that it has in the integral over
+    poles of all rates that is f^-slope: its variance times (r / 2 pi PIVOT_HZ)^(1 - slope) sin(pi slope / 2).
+    """
+    rate, variance = _pink_poles()
+    sine = (jnp if isinstance(slope, jax.Array) else np).sin(np.pi * slope / 2)
+    return rate, variance * (rate / (2 * np.pi * PIVOT_HZ)) ** (1 - slope) * sine
+
+
+@cache
+def _pink_poles() -> tuple[np.ndarray, np.ndarray]:
     decades = np.log10(FASTEST_HZ / SLOWEST_HZ)
     corner = np.geomspace(SLOWEST_HZ, FASTEST_HZ, int(np.ceil(decades * POLES_PER_DECADE)) + 1)
     rate = 2 * np.pi * corner
@@ -127,7 +145,7 @@ def layout(detector: Detector, readout: Readout, shape: tuple[int, int], clocks:
 
 def pink(detector: Detector, readout: Readout, plan: Layout) -> Pink:
     """Return the sampler's constants for a detector and a layout."""
-    rate, variance = poles()
+    rate, variance = poles(plan.slope)
     amplitude = {
         "common": _common(detector, readout),
         "alternating": detector.one_over_f.alternating_e,
@@ -153,7 +171,7 @@ def line_covariance(plan: Layout, reads: int = 1) -> Float[np.ndarray, "line lin
     sum_k v_k <exp(-r_k |t - t'|)> over the samples t of one line and t' of the other, by the number of pairs of samples
     at each distance.
     """
-    rate, variance = poles()
+    rate, variance = poles(plan.slope)
     line = plan.kept + plan.overhead
     frame = plan.lines * line + plan.tail
 
@@ -240,8 +258,10 @@ class OneOverF(Effect):
         o = observation
         frame = round(o.subarray.frame_time_s / CLOCK_S)
         clocks = o.subarray.row_overhead_clocks, frame, frame * o.pattern.reset_frames
-        made = pink(o.detector, o.readout, layout(o.detector, o.readout, o.shape, clocks))
-        return replace(made, amplitude_e=made.amplitude_e * np.float32(o.settings_of(self.name).amplitude))
+        knobs = o.settings_of(self.name)
+        plan = replace(layout(o.detector, o.readout, o.shape, clocks), slope=knobs.slope)
+        made = pink(o.detector, o.readout, plan)
+        return replace(made, amplitude_e=made.amplitude_e * np.float32(knobs.amplitude))
 
     def start(self, key, own: Pink) -> Float[Array, "stream pole"]:
         """Return states drawn from the stationary law."""

@@ -39,14 +39,16 @@ def test_charge_physics_has_the_deficits_of_the_table(name):
     assert np.asarray(law(charge[1:], 0.0)) == pytest.approx(charge[1:], rel=1e-3)
 
 
-def test_pole_model_is_pink_over_seven_decades():
-    rate, variance = one_over_f.poles()
+@pytest.mark.parametrize(("slope", "ripple"), [(1.0, 0.04), (0.8, 0.08), (1.3, 0.08)])
+def test_pole_model_has_its_slope_over_seven_decades(slope, ripple):
+    rate, variance = one_over_f.poles(slope)
     f = np.geomspace(1e-3, 1e4, 200)[:, None]
     dt = one_over_f.CLOCK_S
     a = np.exp(-rate * dt)
     spectrum = 2 * dt * variance * -np.expm1(-2 * rate * dt)
     spectrum = spectrum / (np.expm1(-rate * dt) ** 2 + 4 * a * np.sin(np.pi * f * dt) ** 2)
-    assert spectrum.sum(1) * f[:, 0] == pytest.approx(np.ones(200), abs=0.04)
+    law = (one_over_f.PIVOT_HZ / f[:, 0]) ** (slope - 1)
+    assert spectrum.sum(1) * f[:, 0] / law == pytest.approx(np.ones(200), abs=ripple)
 
 
 @pytest.fixture(scope="module")
