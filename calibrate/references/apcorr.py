@@ -9,6 +9,7 @@ from astropy.io import fits
 from jaxtyping import Array, Float
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.instruments import lookup
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.references import base
 from uptheramp.calibrate.references.photom import Table, row_of, wanted
@@ -39,12 +40,12 @@ class Apcorr(eqx.Module):
 
     @classmethod
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Apcorr":
-        """Read the row of the exposure's optical elements.
+        """Read the row of the exposure's optical elements; sizes in arcsec take the plain scale of the detector.
 
         Raises
         ------
         InputError
-            For exposure types without a correction, no row for the exposure, sizes that are not in pixels.
+            For exposure types without a correction, no row for the exposure, sizes in other units.
         """
         if meta.exp_type not in TABLES:
             raise InputError(f"{path}: no aperture correction is known for {meta.exp_type} (for {', '.join(TABLES)})")
@@ -53,8 +54,8 @@ class Apcorr(eqx.Module):
             if "APCORR" not in hdus:
                 raise InputError(f"{path}: no extension APCORR; it is not an aperture correction")
             unit, rows = str(hdus["APCORR"].header.get("SIZEUNIT") or "pixels"), hdus["APCORR"].data
-            if not unit.lower().startswith("pix"):
-                raise InputError(f"{path}: sizes in {unit}; they are read in pixels")
+            if not unit.lower().startswith(("pix", "arcsec")):
+                raise InputError(f"{path}: sizes in {unit}; they are read in pixels or arcsec")
             row = rows[row_of(rows, table, meta, path)]
             wavelength, size, factor = (_plain(row[name]) for name in ("wavelength", "size", "apcorr"))
             if table is _OF_PRISM:
@@ -63,6 +64,8 @@ class Apcorr(eqx.Module):
                 size = np.broadcast_to(size[:, None], factor.shape)
             else:
                 factor = _at_phase(factor, _plain(row["pixphase"]))
+        if unit.lower().startswith("arcsec"):
+            size = size / _across_arcsec(table, meta)
         ascending = np.argsort(wavelength)
         planes = (wavelength[ascending], size[:, ascending], factor[:, ascending])
         wavelength, size, factor = (plane.astype(np.float32) for plane in planes)
@@ -94,6 +97,12 @@ class Apcorr(eqx.Module):
         """One everywhere."""
         ends = np.array([[1, 1], [256, 256]], np.float32)
         return cls(np.array([0, 100], np.float32), ends, np.ones((2, 2), np.float32))
+
+
+def _across_arcsec(table: Table, meta: ExposureMeta) -> float:
+    """Size of a pixel across the dispersion, which runs along y in MIRI's prism and along x in NIRSpec."""
+    x, y = lookup.detector(lookup.instrument(meta.instrument), meta.detector).pixel_scale_arcsec
+    return x if table is _OF_PRISM else y
 
 
 def _plain(column: Any) -> np.ndarray:

@@ -52,7 +52,7 @@ def write(model, meta: ExposureMeta, path: Path, **attributes) -> Path:
     return path
 
 
-def _distortion(folder: Path, meta: ExposureMeta) -> Path:
+def distortion(folder: Path, meta: ExposureMeta) -> Path:
     from stdatamodels.jwst import datamodels
 
     model = Shift(-300.0) & Shift(-200.0) | Scale(0.1) & Scale(0.11) | Shift(80.0) & Shift(-500.0)
@@ -95,7 +95,7 @@ def grism(folder: Path, meta: ExposureMeta, inverse: bool) -> dict[str, Path]:
     units = {"input_units": u.micron, "output_units": u.pix}
     return {
         "specwcs": write(made, meta, folder / "specwcs.asdf", **units),
-        "distortion": _distortion(folder, meta),
+        "distortion": distortion(folder, meta),
     }
 
 
@@ -123,7 +123,7 @@ def rows(folder: Path, meta: ExposureMeta) -> dict[str, Path]:
         wavetable=np.asarray(table), x_ref=326.13, y_ref=340.7, x_ref_slitless=37.5, y_ref_slitless=829.3
     )
     made.meta.reftype = "SPECWCS"
-    return {"specwcs": write(made, meta, folder / "specwcs.fits"), "distortion": _distortion(folder, meta)}
+    return {"specwcs": write(made, meta, folder / "specwcs.fits"), "distortion": distortion(folder, meta)}
 
 
 BOTS = ExposureMeta(

@@ -110,6 +110,16 @@ def test_what_cannot_be_used_is_refused(tmp_path, prism):
         Apcorr.from_file(path, replace(miri_lrs.META, exp_type="NIS_SOSS"))
     with pytest.raises(InputError, match="no row for"):
         Apcorr.from_file(path, replace(miri_lrs.META, subarray="FULL"))
-    fits.setval(path, "SIZEUNIT", value="arcsec", extname="APCORR")
-    with pytest.raises(InputError, match=r"apcorr\.fits: sizes in arcsec"):
+    fits.setval(path, "SIZEUNIT", value="furlong", extname="APCORR")
+    with pytest.raises(InputError, match=r"apcorr\.fits: sizes in furlong"):
         Apcorr.from_file(path, miri_lrs.META)
+
+
+def test_sizes_in_arcsec_are_turned_into_pixels(case, tmp_path):
+    meta, apcorr = case
+    apcorr.to_file(tmp_path / "apcorr.fits", meta)
+    fits.setval(tmp_path / "apcorr.fits", "SIZEUNIT", value="arcsec", extname="APCORR")
+    across = 0.1105 if meta.instrument == "MIRI" else 0.1054
+    np.testing.assert_allclose(
+        Apcorr.from_file(tmp_path / "apcorr.fits", meta).size_px, apcorr.size_px / across, rtol=1e-6
+    )
