@@ -5,7 +5,8 @@
 The image out of transit and that in mid-transit (a planet on a star without limb darkening hides k^2 of the light) of
 WASP-39 b, sky included, go through `extract_1d` with references that are wrong in one way. A depth is judged against
 that of the order's own light with the same weights; channels have R = 100. Writes, for each error and method, median,
-95th percentile and maximum of |D0 - D| over the channels of each order, in ppm. The same for a planet whose depth
+95th percentile and maximum of |D0 - D| over the channels of each order, in ppm, and under `flux` those of the light
+found out of transit less the order's own, in ppm of it. The same for a planet whose depth
 jumps by 10 000 ppm from order to order, for profiles cut as official ones are and for profiles from the data: the image
 without noise, or the median of integrations with noise. It shows what part of the light one order lends another. The
 full model (`method = "full"`) is judged with wrong throughputs, line spreads and wavelengths besides.
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import numpy as np
@@ -45,6 +46,7 @@ METHODS = {
 APART = 0.01  # between the depths of one order and the next
 SAMPLE, SLOPE_S = 24, 49.4  # integrations whose median gives profiles, and how long each looks
 FULL = {"full": Extract1dParams(method="full")}
+EXTRACT = eqx.filter_jit(extract_1d)
 SCENARIO = find("wasp-39b-niriss-soss-quick")
 OBSERVATION = observation_of(SCENARIO, replace(SCENARIO.mode[0], nints=2, integrations_in_transit=0.0))
 
@@ -137,14 +139,12 @@ def main(out: Path) -> None:
     )
     shares = np.stack([np.asarray(s.profile, float) for s in constants.spectra])
     sky = np.asarray(constants.background, float)
-    image = (shares * light[:, None]).sum(0) + sky
-    variance = image + READ_E_PER_S**2
-    star = (hidden, shares, sky)
-    rows = judged("WASP-39 b", with_profiles(wrong_profiles()), METHODS, light, *star)
-    rows += judged("WASP-39 b", wrong_models(), FULL, light, *star)
-    apart = light * (0.02 + APART * np.arange(len(light)))[:, None]
-    learned = with_profiles(learned_profiles(image, variance))
-    rows += judged("orders 10000 ppm apart", learned, METHODS, light, apart, shares, sky)
+    star = seen(light, hidden, shares, sky)
+    rows = judged("WASP-39 b", with_profiles(wrong_profiles()), METHODS, star)
+    rows += judged("WASP-39 b", wrong_models(), FULL, star)
+    apart = seen(light, light * (0.02 + APART * np.arange(len(light)))[:, None], shares, sky)
+    learned = with_profiles(learned_profiles(star.out, star.variance))
+    rows += judged("orders 10000 ppm apart", learned, METHODS, apart)
     with whole(out) as temporary:
         temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
@@ -156,39 +156,71 @@ def with_profiles(believed: Iterator[tuple[str, np.ndarray]]) -> Iterator[tuple[
         yield name, Extract1dRefs(solution, Specprofile(shape, solution.order), Typical(np.empty(0)))
 
 
+class Images(NamedTuple):
+    """Noise-free images of a star: of each order alone, what of it is left in mid-transit, and the sky.
+
+    `depth` is the true depth of each order and column, `wanted` the images whose light an extraction should find.
+    """
+
+    alone: np.ndarray
+    left: np.ndarray
+    depth: np.ndarray
+    sky: np.ndarray
+    wanted: np.ndarray
+
+    @property
+    def out(self) -> np.ndarray:
+        """The image out of transit."""
+        return self.alone.sum(0) + self.sky
+
+    @property
+    def variance(self) -> np.ndarray:
+        """What pixels are weighted by."""
+        return self.out + READ_E_PER_S**2
+
+
+def seen(light: np.ndarray, hidden: np.ndarray, shares: np.ndarray, sky: np.ndarray) -> Images:
+    """Images of a star from the `light` of its orders by column, and what of it the planet hides."""
+    depth = hidden / np.where(light > 0, light, 1)
+    alone = shares * light[:, None]
+    return Images(alone, shares * (light - hidden)[:, None], depth, sky, alone)
+
+
 def judged(
     planet: str,
     believed: Iterator[tuple[str, Extract1dRefs]],
     methods: dict[str, Extract1dParams],
-    light: np.ndarray,
-    hidden: np.ndarray,
-    shares: np.ndarray,
-    sky: np.ndarray,
+    star: Images,
 ) -> list[dict[str, Any]]:
-    """Rows of the table for one planet: `light` of the orders, and what of it the planet hides."""
-    alone = shares * light[:, None]  # one image for each order
-    transit = (shares * (light - hidden)[:, None]).sum(0)
-    images = np.concatenate([[alone.sum(0) + sky, transit + sky], alone])
+    """Rows of the table for one planet."""
+    images = np.concatenate([[star.out, star.left.sum(0) + star.sky], star.wanted])
     zero = np.zeros_like(images)
-    variance = np.broadcast_to(images[0] + READ_E_PER_S**2, images.shape)
+    variance = np.broadcast_to(star.variance, images.shape)
     state = Rates(images, variance, zero, zero, np.zeros(images.shape, np.uint32), np.arange(len(images)))
-    extract = eqx.filter_jit(extract_1d)
-    depth = (hidden / np.where(light > 0, light, 1)).ravel()
+    depth = star.depth.ravel()
     rows = []
     for name, refs in believed:
         for method, params in methods.items():
             typical = replace(learn_typical(take(state, slice(0, 1)), refs, params), variance=variance[0])
-            spectra, _ = extract(state, replace(refs, typical=typical), params)
+            spectra, _ = EXTRACT(state, replace(refs, typical=typical), params)
             order = np.asarray(spectra.order)
             flux = np.nan_to_num(np.asarray(spectra.flux))
-            own = np.select([order == n for n in refs.pastasoss.order], list(flux[2:]))
+            alone = flux[2:]
+            if params.method == "full":  # an order alone is no light of one spectrum: what its box holds says the box
+                boxed = replace(params, method="box")
+                alone = np.nan_to_num(np.asarray(EXTRACT(state, replace(refs, typical=typical), boxed)[0].flux))[2:]
+            own = np.select([order == n for n in refs.pastasoss.order], list(alone))
             wavelength = usable_range(spectra, OBSERVATION.mode.useful_range_um, OBSERVATION.mode.orders)
             bins = of_orders(wavelength, order, resolving_power=POWER)
             weight = np.asarray(membership(wavelength, order, bins)) * np.maximum(flux[0], 0) / _variance(spectra)
             found = 1 - (weight @ flux[1]) / (weight @ flux[0])
             error = np.abs(found - (weight @ (own * depth)) / (weight @ own)) * 1e6
+            light = np.abs((weight @ flux[0]) / (weight @ own) - 1) * 1e6
             about = {"planet": planet, "wrong": name, "method": method}
-            rows += [{**about, "order": n, **_summary(error[bins.order == n])} for n in (1, 2)]
+            rows += [
+                {**about, "order": n, **_summary(error[mine]), "flux": _summary(light[mine])}
+                for n, mine in ((n, bins.order == n) for n in (1, 2))
+            ]
             print(rows[-2], rows[-1], flush=True)
     return rows
 
