@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate.fit import curve
-from uptheramp.calibrate.fit.orbit import orbit_of, separation
+from uptheramp.calibrate.fit.orbit import Orbit, orbit_of, separation
 from uptheramp.calibrate.fit.system import System
 from uptheramp.calibrate.fit.transit import DAY_S, exposure_times
 from uptheramp.calibrate.fit.white import (
@@ -66,6 +66,32 @@ def fit_channels(
 
     Channels without data come back unconverged with NaN depth and error, never as an exception.
     """
+    given, fixed = _inputs(light_curves, system, white, limb_darkening, degree)
+    fits = _fit(*given, prior_vector(system, degree), *fixed)
+    return ChannelFit(blanked(fits), fixed[-2])
+
+
+def depth_derivative(
+    light_curves: LightCurves,
+    system: System,
+    white: WhiteFit,
+    channels: ChannelFit,
+    *,
+    limb_darkening: str = "fixed",
+    degree: int = 1,
+) -> Float[Array, "channel time"]:
+    """d(depth)/d(flux) of the fits that `fit_channels` made of the same arguments; 0 where unused or unconverged.
+
+    The orbit and the mid-time of the white light curve, and the errors of the points, are held.
+    """
+    (_, err, time, exposure_s, start), fixed = _inputs(light_curves, system, white, limb_darkening, degree)
+    response = _exact(channels.curve, err, time, exposure_s, start, *fixed)
+    known = channels.converged[:, None] & channels.curve.used
+    return jnp.where(known, response[:, 0] / levels(light_curves)[:, None], 0.0)
+
+
+def _inputs(light_curves: LightCurves, system: System, white: WhiteFit, limb_darkening: str, degree: int):
+    """What differs by channel (flux, errors, times, exposure, start), and what does not (orbit, rp/R*, free, kind)."""
     level = levels(light_curves)[:, None]
     flux = np.asarray(light_curves.flux) / level
     err = np.asarray(light_curves.err) / level
@@ -78,19 +104,8 @@ def fit_channels(
     start[:, : curve.U1] = fitted[: curve.U1]
     fit_limb_darkening = limb_darkening == "fitted" and white.kind == "transit"
     free = free_parameters(degree, False, False, fit_limb_darkening)
-    fits = _fit(
-        flux,
-        err,
-        time[None, :] + offsets_d[:, None],
-        jnp.asarray(light_curves.exposure_s),
-        start,
-        prior_vector(system, degree),
-        orbit_of(system, 0.0),
-        jnp.asarray(system.rp_rs),
-        free,
-        white.kind,
-    )
-    return ChannelFit(blanked(fits), free)
+    given = flux, err, time[None, :] + offsets_d[:, None], jnp.asarray(light_curves.exposure_s), start
+    return given, (orbit_of(system, 0.0), jnp.asarray(system.rp_rs), free, white.kind)
 
 
 def blanked(fits: curve.CurveFit) -> curve.CurveFit:
@@ -112,13 +127,28 @@ def _fit(flux, err, time, exposure_s, start, sigma, orbit, rp_rs, free, kind):
     held = orbit_from(start[0], orbit)
 
     def one(flux, err, time, start):
-        trend_x = curve.scaled_time(time)
-        z = separation(exposure_times(time, exposure_s), held, kind)
-
-        def model(parameters):
-            trend = curve.baseline(parameters[len(curve.NAMES) :], trend_x)
-            return trend * (1 + signal(parameters, z, rp_rs, kind))
-
-        return curve.fit_curve(model, flux, err, start, sigma, free)
+        return curve.fit_curve(_model(time, exposure_s, held, rp_rs, kind), flux, err, start, sigma, free)
 
     return jax.vmap(one)(flux, err, time, start)
+
+
+@eqx.filter_jit
+def _exact(fits, err, time, exposure_s, start, orbit, rp_rs, free, kind):
+    held = orbit_from(start[0], orbit)
+
+    def one(fit, err, time):
+        return curve.exact_response(_model(time, exposure_s, held, rp_rs, kind), fit, err, free)
+
+    return jax.vmap(one)(fits, err, time)
+
+
+def _model(time: Float[Array, "time"], exposure_s: Float[Array, ""], held: Orbit, rp_rs: Float[Array, ""], kind: str):
+    """The light curve as a function of all parameters, the orbit held."""
+    trend_x = curve.scaled_time(time)
+    z = separation(exposure_times(time, exposure_s), held, kind)
+
+    def model(parameters: Float[Array, "parameter"]) -> Float[Array, "time"]:
+        trend = curve.baseline(parameters[len(curve.NAMES) :], trend_x)
+        return trend * (1 + signal(parameters, z, rp_rs, kind))
+
+    return model

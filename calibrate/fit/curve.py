@@ -107,9 +107,7 @@ def fit_curve(
     the covariance is (J^T W J / s^2 + P)^-1 with s^2 = chi2 / (n - p).
     """
     used = jnp.isfinite(flux)
-    usable = used & jnp.isfinite(err) & (err > 0)
-    typical = jnp.nanmedian(jnp.where(usable, err, jnp.nan))
-    err = jnp.where(usable, err, jnp.where(jnp.isfinite(typical), typical, 1.0))
+    err = complete_errors(used, err)
     y = jnp.where(used, flux, 0.0)
     weight = used / (err * scatter_scale(y, err, used))
     index = jnp.asarray(free)
@@ -141,6 +139,32 @@ def fit_curve(
         error_scale=jnp.sqrt(scale2),
         converged=solution.converged & jnp.all(jnp.isfinite(covariance)) & (jnp.sum(used) > len(free)),
     )
+
+
+def complete_errors(used: Bool[Array, "time"], err: Float[Array, "time"]) -> Float[Array, "time"]:
+    """Take missing errors as the median of the others, 1 where there is none."""
+    usable = used & jnp.isfinite(err) & (err > 0)
+    typical = jnp.nanmedian(jnp.where(usable, err, jnp.nan))
+    return jnp.where(usable, err, jnp.where(jnp.isfinite(typical), typical, 1.0))
+
+
+def exact_response(
+    model: Callable[[Array], Array], fit: CurveFit, err: Float[Array, "time"], free: tuple[int, ...]
+) -> Float[Array, "free time"]:
+    """d(free parameters)/d(flux at each time) of the fit itself, by the theorem of implicit functions.
+
+    `(C^-1 - sum_t w_t r_t m_t'')^-1 J^T W`: what `CurveFit.response` leaves out, as Gauss and Newton do, is how the
+    residuals r pull on the curvature m'' of the model. C is the covariance, w = 1 / (err^2 s^2).
+    """
+    index = jnp.asarray(free)
+    pull = jnp.where(fit.used, fit.residuals, 0.0) / (complete_errors(fit.used, err) * fit.error_scale) ** 2
+
+    def pulled(values: Array) -> Array:
+        return jnp.sum(pull * model(fit.parameters.at[index].set(values)))
+
+    curvature = jax.jacfwd(jax.jacfwd(pulled))(fit.parameters[index])
+    # both sides times C: its inverse is not needed
+    return jnp.linalg.solve(jnp.eye(len(free)) - fit.covariance @ curvature, fit.response)
 
 
 def with_jacobian(function: Callable[[Array], Array], x: Float[Array, "n"]) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from uptheramp.scenarios.cli.lightcurve import lightcurve
 from uptheramp.scenarios.cli.listing import listing
 from uptheramp.scenarios.cli.results import results
 from uptheramp.scenarios.cli.run import run
+from uptheramp.scenarios.cli.sensitivity import sensitivity
 from uptheramp.scenarios.cli.simulate import simulate
 from uptheramp.scenarios.cli.sweep import sweep
 from uptheramp.scenarios.cli.validate import validate
@@ -32,6 +33,7 @@ app.command("lightcurve")(lightcurve)
 app.command("validate")(validate)
 app.command("sweep")(sweep)
 app.command("fit")(fit)
+app.command("sensitivity")(sensitivity)
 app.command("results")(results)
 app.command("dashboard")(dashboard)
 app.command("list")(listing)

@@ -1,17 +1,17 @@
-"""`uptheramp list`: scenarios, sweeps, fits, modes, step tables."""
+"""`uptheramp list`: scenarios, sweeps, fits, sensitivities, modes, step tables."""
 
 import typer
 
 
 def listing() -> None:
-    """Show the scenarios, sweeps and fits of the catalogue, the modes of the four instruments, and the step tables."""
+    """Show what the catalogue has, the modes of the four instruments, and the step tables."""
     from rich.console import Console
     from rich.table import Table
 
     from uptheramp.calibrate.instruments.lookup import instruments
     from uptheramp.scenarios.scenario import catalogue, find
     from uptheramp.scenarios.sweep import file as sweep_file
-    from uptheramp.scenarios.systematics import fit_file
+    from uptheramp.scenarios.systematics import fit_file, sensitivity_file
 
     console = Console()
     scenarios = Table("scenario", "what", "modes", title="Scenarios", title_justify="left")
@@ -29,6 +29,11 @@ def listing() -> None:
         asked, _ = fit_file.find(name)
         fits.add_row(name, asked.summary, asked.family, asked.mode)
     console.print(fits)
+    questions = Table("sensitivity", "what", "scenario", "mode", title="Sensitivities", title_justify="left")
+    for name in sensitivity_file.catalogue():
+        question, _ = sensitivity_file.find(name)
+        questions.add_row(name, question.summary, question.scenario, question.mode)
+    console.print(questions)
     modes = Table(
         "instrument", "mode", "EXP_TYPE", "detector", "subarrays", "patterns", title="Modes", title_justify="left"
     )

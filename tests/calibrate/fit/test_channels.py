@@ -4,7 +4,7 @@ import equinox as eqx
 import numpy as np
 import pytest
 
-from uptheramp.calibrate.fit.channels import fit_channels
+from uptheramp.calibrate.fit.channels import depth_derivative, fit_channels
 from uptheramp.calibrate.fit.spectrum import planet_spectrum
 from uptheramp.calibrate.fit.system import Priors
 from uptheramp.calibrate.fit.white import fit_white
@@ -87,3 +87,18 @@ def test_noisy_channels_converge_with_free_limb_darkening(plain, curves_of):
     assert fits.converged.all()
     pull = (np.asarray(fits.depth) - 0.021) / np.asarray(fits.depth_error)
     assert np.abs(pull).max() < 5
+
+
+def test_the_exact_derivative_is_what_the_fit_does(build, plain):
+    rng = np.random.default_rng(4)
+    curves = build(3e-3 * rng.standard_normal((4, 120)))  # so noisy that what residuals bend is seen
+    white = fit_white(curves, plain)
+    found = fit_channels(curves, plain, white)
+    derivative = np.asarray(depth_derivative(curves, plain, white, found))
+    step = 1e-4 * rng.standard_normal((4, 120))
+    ahead, behind = (fit_channels(replace(curves, flux=curves.flux + s * step), plain, white).depth for s in (1, -1))
+    difference = np.asarray(ahead - behind) / 2
+    np.testing.assert_allclose((derivative * step).sum(1), difference, rtol=1e-4)
+    level = np.median(np.asarray(curves.flux), axis=1)[:, None]
+    plainly = (np.asarray(found.depth_response) / level * step).sum(1)
+    assert np.abs(plainly / difference - 1).max() > 3e-3
