@@ -23,6 +23,7 @@ from uptheramp.simulate.detector.one_over_f import PIVOT_HZ
 FLATS = [{"fill": f, "ngroups": 6, "nints": 12} for f in (0.0, 0.4, 0.8)]
 DARK = [{"fill": 0.0, "ngroups": 6, "nints": 24}]
 LATE = [{"fill": f, "ngroups": 10, "nints": 12} for f in (0.0, 0.4, 0.8)]
+LATER = {"skip_integrations": 1}  # the first reset of MIRI leaves something else than the others
 EVERYTHING = ["gain", "read_noise", "ipc", "one_over_f"]
 NRS = {"mode": "nirspec_prism", "window": [48, 24], "effects_on": ["ipc"]}
 MIRI = {
@@ -36,7 +37,9 @@ KNOWN = ["poisson", "nonlinearity", "ipc", "read_noise", "one_over_f", "adc"]
 TONES = {"mode": "miri_lrs", "window": [64, 64], "ramps": [{"fill": 0.0, "ngroups": 6, "nints": 20}]}
 CASES = {
     "noise, H2RG": {"family": "noise", **NRS, "ramps": FLATS, "model": KNOWN, "noise": {"free": EVERYTHING}},
-    "noise, Si:As": {"family": "noise", **MIRI, "ramps": LATE, "model": KNOWN, "noise": {"free": EVERYTHING[:3]}},
+    "noise, Si:As": {
+        "family": "noise", **MIRI, "ramps": LATE, "model": KNOWN, "noise": {"free": EVERYTHING[:3], **LATER}
+    },
     "1/f, H2RG": {
         "family": "noise", **NRS, "ramps": DARK, "model": KNOWN,
         "effects": {"one_over_f": {"slope": 1.2, "amplitude": 2.0}},
@@ -45,12 +48,15 @@ CASES = {
     "1/f, Si:As": {
         "family": "noise", **MIRI, "ramps": [{"fill": 0.0, "ngroups": 10, "nints": 24}], "model": KNOWN,
         "effects": {"one_over_f": {"slope": 0.9, "amplitude": 20.0}},
-        "noise": {"free": ["read_noise", "one_over_f", "one_over_f_slope"]},
+        "noise": {"free": ["read_noise", "one_over_f", "one_over_f_slope"], **LATER},
     },
     "noise without IPC, H2RG": {
-        "family": "noise", **NRS, "ramps": FLATS, "noise": {"free": ["gain", "read_noise", "one_over_f"]}
+        "family": "noise", **NRS, "window": [96, 48], "ramps": FLATS,
+        "noise": {"free": ["gain", "read_noise", "one_over_f"]},
     },
-    "noise without IPC, Si:As": {"family": "noise", **MIRI, "ramps": LATE, "noise": {"free": ["gain", "read_noise"]}},
+    "noise without IPC, Si:As": {
+        "family": "noise", **MIRI, "ramps": LATE, "noise": {"free": ["gain", "read_noise"], **LATER}
+    },
     "linearity, H2RG": {
         "family": "linearity", "mode": "nirspec_prism", "window": [16, 16],
         "ramps": [{"fill": f, "ngroups": 10, "nints": 12} for f in (0.3, 0.6, 0.9)],
@@ -70,7 +76,9 @@ MISSING = {"emi without 10 Hz, Si:As": 1}  # tones, the last ones of the table, 
 
 def noise_seed(file: FitFile) -> dict:
     sets = exposures.ramp_sets(file, Path())
-    levels = noise.levels_of(sets, file.first_group, *noise_run.window(sets[0].observation))
+    levels = noise.levels_of(
+        sets, file.first_group, *noise_run.window(sets[0].observation), file.noise.skip_integrations
+    )
     found = noise.fit(levels, noise.table(sets[0].observation, "ipc" in file.model), file.noise)
     maps = sets[-1].constants.maps
     known, pink = noise.table(sets[0].observation, True), file.effects.get("one_over_f", {})

@@ -63,14 +63,18 @@ class LinearityBlock:
 class NoiseBlock:
     """What is free of gain, read noise, coupling of neighbours, 1/f and its slope; the rest stays at the table's.
 
-    `terms` of the law of charge (as in [linearity]) are found beside them where there is light.
+    `terms` of the law of charge (as in [linearity]) are found beside them where there is light. The first
+    `skip_integrations` of each exposure are left out: what a reset leaves in them would look like 1/f noise.
     """
 
     free: tuple[Literal["gain", "read_noise", "ipc", "one_over_f", "one_over_f_slope"], ...] = ("gain", "read_noise")
     terms: int = 3
     optimiser: Literal["bfgs", "adam"] = "bfgs"
+    skip_integrations: int = 0
 
     def __post_init__(self):
+        if self.skip_integrations < 0:
+            raise ValueError("skip_integrations must not be negative")
         if not self.free:
             raise ValueError("free is empty; name at least one of gain, read_noise, ipc, one_over_f, one_over_f_slope")
 

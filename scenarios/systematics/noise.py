@@ -149,12 +149,14 @@ def table(observation: Observation, coupled: bool) -> Values:
     }
 
 
-def levels_of(sets: Sequence[RampSet], first_group: int, rows: slice, columns: slice) -> Levels:
+def levels_of(sets: Sequence[RampSet], first_group: int, rows: slice, columns: slice, skip: int = 0) -> Levels:
     """Reduce exposures of equally many groups to what the likelihood needs, in a window of lit pixels of one output.
 
-    What a dark has is taken off the mean differences of the lit ones: the residue of the reset.
+    The first `skip` integrations are left out. What a dark has is taken off the mean differences of the lit ones: the
+    residue of the reset.
     """
     o = sets[0].observation
+    sets = [replace(s, data=s.data[skip:]) for s in sets]
     scatter, mean, pixels = zip(*(_reduced(s, first_group, rows, columns) for s in sets), strict=True)
     dark = next((m for s, m in zip(sets, mean, strict=True) if s.dark), np.zeros(len(mean[0])))
     shape = rows.stop - rows.start, columns.stop - columns.start

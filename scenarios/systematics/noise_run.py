@@ -40,10 +40,12 @@ def run(file: FitFile, sets: Sequence[RampSet], progress: Callable[[int, int], N
         raise InputError(f"{file.name}: a noise fit needs as many groups in all its ramps")
     if o.ngroups - file.first_group < 3:
         raise InputError(f"{file.name}: fewer than 3 groups from group {file.first_group} on")
+    if min(len(s.data) for s in sets) - file.noise.skip_integrations < 2:
+        raise InputError(f"{file.name}: at least 2 integrations beside those that are left out are needed")
     if "one_over_f_slope" in free and "one_over_f" not in o.effects:
         raise InputError(f"{file.name}: a slope needs 1/f noise, which is switched off")
     rows, columns = window(o)
-    levels = noise.levels_of(sets, file.first_group, rows, columns)
+    levels = noise.levels_of(sets, file.first_group, rows, columns, file.noise.skip_integrations)
     found = noise.fit(levels, noise.table(o, "ipc" in file.model), file.noise)
     progress(1, 1)
     checks = {s.label: _check(c, f) for s, c, f in zip(sets, found.chi_square, found.freedom, strict=True)}

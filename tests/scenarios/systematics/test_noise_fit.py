@@ -129,6 +129,7 @@ def test_the_window_leaves_out_pixels_without_a_neighbour():
     [
         ({"noise": {"free": ["gain"]}}, "gain and ipc need light"),
         ({"first_group": 2}, "fewer than 3 groups"),
+        ({"noise": {"free": ["read_noise"], "skip_integrations": 1}}, "at least 2 integrations beside those"),
         ({"effects_off": ["one_over_f"], "noise": {"free": ["one_over_f_slope"]}}, "a slope needs 1/f noise"),
     ],
 )
