@@ -53,8 +53,10 @@ def white_weights(light_curves: LightCurves) -> Float[np.ndarray, "channel"]:
     flux = np.asarray(light_curves.flux)
     level = levels(light_curves)
     difference = masked_median(np.abs(np.diff(flux, n=2, axis=1)))
-    good = np.isfinite(level) & np.isfinite(difference) & (difference > 0)
+    known = np.isfinite(level) & np.isfinite(difference)
+    good = known & (difference > 0)
     weight = np.where(good, (np.where(good, level, 1.0) / np.where(good, difference, 1.0)) ** 2, 0.0)
+    weight = weight if good.any() else known.astype(float)  # none scatters: a simulation without noise
     return weight / max(weight.sum(), 1e-300)
 
 
