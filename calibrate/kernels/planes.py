@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 WIDE = 512  # pixels from which a plane is worth a turn of a loop
 BLOCK = 2048  # pixels of a block
+FEW = 16  # one pixel in so many is few
 
 
 def fold(add: Callable[..., Any], start: Any, *planes: Shaped[Array, "n ..."]) -> Any:
@@ -142,3 +143,28 @@ def where_any(
 
     out = jax.lax.while_loop(lambda c: c[0] < chosen.sum(), block, (jnp.asarray(0, places.dtype), flat[0]))[1]
     return out.reshape(otherwise.shape)
+
+
+def where_few(
+    special: Callable[..., Any],
+    usual: Callable[..., Any],
+    chosen: Bool[Array, "y x"],
+    *images: Shaped[Array, "... y x"],
+) -> Any:
+    """`special` of arrays (*lead, pixel) for the chosen pixels, `usual` for the others; both give arrays (pixel).
+
+    Differentiable. Up to one pixel in FEW is gathered; where more are chosen, `special` takes all, by blocks.
+    """
+    most = -(-chosen.size // FEW)
+
+    def gathered() -> Any:
+        places = jnp.nonzero(chosen.ravel(), size=most, fill_value=chosen.size)[0]
+        flat = (x.reshape(*x.shape[:-2], -1) for x in images)
+        found = special(*(jnp.take(x, places, axis=-1, mode="clip") for x in flat))
+
+        def put(x: Shaped[Array, "y x"], new: Shaped[Array, "pixel"]) -> Shaped[Array, "y x"]:
+            return x.ravel().at[places].set(new, mode="drop").reshape(x.shape)
+
+        return jax.tree.map(put, by_blocks(usual, *images), found)
+
+    return jax.lax.cond(chosen.sum() <= most, gathered, lambda: by_blocks(special, *images))

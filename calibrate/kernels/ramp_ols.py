@@ -66,18 +66,29 @@ def segments(
     return Segments(member, continues, position, length, first, last)
 
 
-def raised(arm: Float[Array, "..."], snr: Float[Array, "..."]) -> Float[Array, "..."]:
-    """`arm` (above 0) to the power of the weights for a segment's signal-to-noise ratio.
+def powers(arm: Float[Array, "..."]) -> tuple[Array, ...]:
+    """`arm` (above 0) to the powers of the weights from each of SNR_LIMITS on.
 
-    By products, since the exponents are few and whole but one.
+    By products, since the exponents are whole but one.
     """
     cube = arm * arm * arm
     sixth = cube * cube
-    value = jnp.ones_like(arm)
-    powers = jnp.exp(0.4 * jnp.log(arm)), arm, cube, sixth, sixth * cube * arm
-    for limit, raised_arm in zip(SNR_LIMITS, powers, strict=True):
-        value = jnp.where(snr >= limit, raised_arm, value)
+    return jnp.exp(0.4 * jnp.log(arm)), arm, cube, sixth, sixth * cube * arm
+
+
+def chosen_power(powers: tuple[Array, ...], snr: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The one of `powers` that a segment's signal-to-noise ratio asks for, 1 below the first limit."""
+    value = jnp.ones_like(snr)
+    for limit, raised in zip(SNR_LIMITS, powers, strict=True):
+        value = jnp.where(snr >= limit, raised, value)
     return value
+
+
+def signal_to_noise(rise: Float[Array, "..."], read_noise_e: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Of a segment that rises by so many electrons, 0 where it falls."""
+    noise = read_noise_e**2 + rise
+    positive = noise > 0
+    return jnp.where(positive & (rise > 0), rise / jnp.sqrt(jnp.where(positive, noise, 1)), 0)
 
 
 def fit(
@@ -96,16 +107,13 @@ def fit(
     """
     data = jnp.where(good | jump, data, 0)
     s = segments(data, good, jump)
-    rise = (s.last - s.first) * gain
-    noise = read_noise_e**2 + rise
-    positive = noise > 0
-    snr = jnp.where(positive & (rise > 0), rise / jnp.sqrt(jnp.where(positive, noise, 1)), 0)
+    snr = jax.lax.stop_gradient(signal_to_noise((s.last - s.first) * gain, read_noise_e))
     several = s.member & (s.length > 1)
     middle = 0.5 * (jnp.maximum(s.length, 2) - 1).astype(data.dtype)
     lever = s.position.astype(data.dtype) - middle
     arm = jnp.abs(lever) / middle
     away = arm > 0
-    weight = jnp.where(several & away, raised(jnp.where(away, arm, 1), jax.lax.stop_gradient(snr)), 0)
+    weight = jnp.where(several & away, chosen_power(powers(jnp.where(away, arm, 1)), snr), 0)
     moment, spread = weight * lever * (data - s.first), weight * lever**2
     ends = several & ~jnp.concatenate([s.continues[1:], jnp.zeros_like(s.continues[:1])])
     length = s.length.astype(data.dtype)

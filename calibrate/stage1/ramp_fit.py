@@ -4,11 +4,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.kernels import order, planes, ramp_gls, ramp_likelihood, ramp_ols
+from uptheramp.calibrate.kernels import order, planes, ramp_gls, ramp_likelihood, ramp_ols, ramp_run
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
@@ -161,7 +161,7 @@ def _gls(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
         rate, *_ = solve(jax.lax.stop_gradient(difference.sum(0) / (jnp.maximum(count, 1) * spacing)))
     else:
         rate = jnp.where(jnp.isfinite(template.data), template.data, 0)
-    return *solve(jax.lax.stop_gradient(rate)), usable.any(0)
+    return *solve(jax.lax.stop_gradient(rate)), planes.anywhere(usable)
 
 
 def _ols(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Array, "y x"]):
@@ -174,21 +174,29 @@ def _ols(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
     lone_scale = jnp.broadcast_to(spacing / lone_time.astype(dtype), state.data[:, 0].shape)
 
     def fit_one(each: tuple[Array, Array, Array]) -> ramp_ols.Fit:
-        def block(data: Array, groupdq: Array, scale: Array, gain: Array, noise: Array) -> ramp_ols.Fit:
+        groupdq = each[1]
+        run = ramp_run.shared(groupdq == 0)
+
+        def by_segments(data: Array, groupdq: Array, scale: Array, gain: Array, noise: Array) -> ramp_ols.Fit:
             return ramp_ols.fit(data, groupdq == 0, groupdq == flags.JUMP_DET, gain, noise, scale)
 
-        return planes.by_blocks(block, *each, gain, single_read_e)
+        def of_run(data: Array, _dq: Array, _scale: Array, gain: Array, noise: Array) -> ramp_ols.Fit:
+            return ramp_run.fit(run, data, gain, noise)
+
+        flagged = ramp_run.departs(run, groupdq == 0, groupdq == flags.JUMP_DET)
+        return planes.where_few(by_segments, of_run, flagged, *each, gain, single_read_e)
 
     def fit_with(groupdq: Array) -> ramp_ols.Fit:
         return jax.lax.map(fit_one, (state.data, groupdq & ~jnp.uint8(flags.PERSISTENCE), lone_scale))
 
     fit = fit_with(state.groupdq)
     lost = (state.groupdq & flags.CHARGELOSS) != 0
+    loses = (_flags_of_ramps(state.groupdq) & flags.CHARGELOSS) != 0
     # groups lost to charge migration say nothing on the slope, but its read noise is reported as if they did
     kept = jnp.where(lost, state.groupdq ^ jnp.uint8(flags.CHARGELOSS | flags.DO_NOT_USE), state.groupdq)
     read_information = jax.lax.cond(
-        lost.any(),
-        lambda: jnp.where(lost.any(1), fit_with(kept).read_information, fit.read_information),
+        loses.any(),
+        lambda: jnp.where(loses, fit_with(kept).read_information, fit.read_information),
         lambda: fit.read_information,
     )
     rate = _official_rate(state, lone_time) if refs.rate_template is None else refs.rate_template.data
@@ -292,15 +300,21 @@ def _chosen(groupdq: Array, params: RampFitParams) -> Array:
         groupdq = groupdq | jnp.where((number < first) | (number > last), flags.DO_NOT_USE, 0).astype(groupdq.dtype)
     if not params.suppress_one_group or ngroups == 1 or params.algorithm == "LIKELY":  # which fits no lone groups
         return groupdq
-    alone = ((groupdq & ~jnp.uint8(flags.PERSISTENCE)) == 0).sum(1, keepdims=True) == 1
-    return groupdq | jnp.where(alone, flags.DO_NOT_USE, 0).astype(groupdq.dtype)
+    alone = planes.count(jnp.moveaxis((groupdq & ~jnp.uint8(flags.PERSISTENCE)) == 0, 1, 0)) == 1
+    return groupdq | jnp.where(alone[:, None], flags.DO_NOT_USE, 0).astype(groupdq.dtype)
+
+
+def _flags_of_ramps(groupdq: UInt8[Array, "integration group y x"]) -> UInt8[Array, "integration y x"]:
+    """All flags that any group of the ramp has."""
+    return planes.fold(jnp.bitwise_or, jnp.zeros_like(groupdq[:, 0]), jnp.moveaxis(groupdq, 1, 0))
 
 
 def _combined_flags(groupdq: Array, pixeldq: Array, fitted: Bool[Array, "integration y x"]) -> Array:
     """Pixel flags with what happened in the groups: any jump, any saturation, nothing to fit."""
+    happened = _flags_of_ramps(groupdq)
 
     def any_of(bit: int) -> Array:
-        return jnp.where(((groupdq & bit) != 0).any(1), bit, 0).astype(jnp.uint32)
+        return (happened & bit).astype(jnp.uint32)
 
     dq = pixeldq | any_of(flags.JUMP_DET) | any_of(flags.PERSISTENCE) | any_of(flags.SATURATED)
     return dq | jnp.where(fitted, 0, flags.DO_NOT_USE).astype(jnp.uint32)

@@ -8,7 +8,7 @@ import pytest
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.gradient import value_and_grad
-from uptheramp.calibrate.kernels import order, ramp_gls, ramp_ols
+from uptheramp.calibrate.kernels import order, planes, ramp_gls, ramp_ols, ramp_run
 from uptheramp.calibrate.stage1.learned import RateTemplate
 from uptheramp.calibrate.stage1.ramp_fit import RampFitParams, RampFitRefs, ramp_fit
 
@@ -163,6 +163,38 @@ def test_official_segments_against_a_plain_loop():
             top, bottom = top + slope * information, bottom + information
         np.testing.assert_allclose(fit.slope[p], top / bottom, rtol=1e-7, atol=1e-7)
         np.testing.assert_allclose(fit.read_information[p], bottom / 12)
+
+
+@pytest.mark.parametrize(("first", "stop", "share"), [(0, 7, 0.03), (1, 6, 0.03), (0, 7, 0.5), (3, 4, 0.0)])
+def test_ramps_of_a_common_run_and_the_few_others(first, stop, share):
+    rng = np.random.default_rng(5)
+    n, shape = 7, (8, 40)
+    data = jnp.asarray(rng.normal(rng.choice([2, 30, 900], shape), 10, (n, *shape)).cumsum(0))
+    good = np.zeros(data.shape, bool)
+    good[first:stop] = True
+    good &= rng.random(data.shape) > share / 3
+    good[:, 0, :3] = False
+    jump = ~good & (rng.random(data.shape) < 0.5) & (rng.random(shape) < share)
+    gain, noise = jnp.asarray(rng.uniform(1, 2, (2, *shape)))
+
+    def segments(data, good, jump, gain, noise):
+        return ramp_ols.fit(data, good, jump, gain, noise, jnp.asarray(1.0))
+
+    def both_ways(data):
+        run = ramp_run.shared(good)
+        chosen = ramp_run.departs(run, good, jump)
+        return planes.where_few(
+            segments, lambda d, _good, _jump, *rest: ramp_run.fit(run, d, *rest), chosen, data, good, jump, gain, noise
+        )
+
+    found, expected = jax.jit(both_ways)(data), segments(data, good, jump, gain, noise)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    slopes = [
+        jax.grad(lambda d, f=f: f(d).slope.sum())(data)
+        for f in (both_ways, lambda d: segments(d, good, jump, gain, noise))
+    ]
+    np.testing.assert_allclose(*slopes, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 12, 13, 40])

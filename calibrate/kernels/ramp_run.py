@@ -1,0 +1,60 @@
+"""The official slopes (`ramp_ols.py`) of ramps that are one segment, the same in all pixels of an image.
+
+Most ramps have no flags but those of groups that the whole image lacks. Weights then depend on the pixel by its
+signal-to-noise ratio alone, and one look at each group is enough.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from uptheramp.calibrate.kernels import planes, ramp_ols
+
+ASKED = 4096  # pixels that are asked which groups the image has; where they err, ramps are only fitted the long way
+
+
+class Run(NamedTuple):
+    """The first group of the segment and how many groups it has."""
+
+    first: Int[Array, ""]
+    length: Int[Array, ""]
+
+
+def shared(good: Bool[Array, "group y x"]) -> Run:
+    """The run of groups that the image has."""
+    pixels = good.reshape(len(good), -1)
+    some = pixels[:, :: max(1, pixels.shape[1] // ASKED)].any(1)
+    return Run(jnp.argmax(some), some.sum())
+
+
+def departs(run: Run, good: Bool[Array, "group y x"], jump: Bool[Array, "group y x"]) -> Bool[Array, "y x"]:
+    """Whether a ramp is something else than that run of two or more good groups."""
+    number = jnp.arange(len(good))
+    member = (number >= run.first) & (number < run.first + run.length)
+    return planes.anywhere((good != member[:, None, None]) | jump) | (run.length < 2)
+
+
+def fit(
+    run: Run, data: Float[Array, "group pixel"], gain: Float[Array, "pixel"], read_noise_e: Float[Array, "pixel"]
+) -> ramp_ols.Fit:
+    """What `ramp_ols.fit` gives of such ramps."""
+    length = jnp.maximum(run.length, 2).astype(data.dtype)
+    middle = 0.5 * (length - 1)
+    lever = (jnp.arange(len(data)) - run.first).astype(data.dtype) - middle
+    arm = jnp.abs(lever) / middle
+    weighs = (arm > 0) & (arm <= 1)
+    first, last = (jnp.take(data, k, axis=0, mode="clip") for k in (run.first, run.first + run.length - 1))
+    snr = jax.lax.stop_gradient(ramp_ols.signal_to_noise((last - first) * gain, read_noise_e))
+
+    def add(sums: tuple[Array, Array], value: Array, lever: Array, weighs: Array, *powers: Array):
+        weight = jnp.where(weighs, ramp_ols.chosen_power(powers, snr), 0)
+        return sums[0] + weight * lever * jnp.where(weighs, value - first, 0), sums[1] + weight * lever**2
+
+    zero = jnp.zeros_like(first)
+    of_groups = data, lever, weighs, *ramp_ols.powers(jnp.where(weighs, arm, 1))
+    moment, spread = planes.fold(add, (zero, zero), *of_groups)
+    read, poisson = (length**3 - length) / 12, length - 1
+    yes = jnp.ones(zero.shape, bool)
+    return ramp_ols.Fit(moment / spread * read / read, zero + read, zero + poisson, yes, ~yes)
