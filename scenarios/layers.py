@@ -8,12 +8,13 @@ Tables are merged key by key; everything else, lists included, is replaced whole
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from uptheramp.calibrate import tables
 from uptheramp.calibrate.errors import InputError
 
 INHERIT = "inherit"
+T = TypeVar("T")
 
 
 def shipped(*folder: str) -> dict[str, Path]:
@@ -54,6 +55,18 @@ def read(path: Path, catalogue: Mapping[str, Path], what: str, above: tuple[Path
         raise InputError(f"{path}: {INHERIT} is {parent!r}; give the name of one {what}")
     below = located(parent, catalogue, what, path.parent)
     return merged(read(below, catalogue, what, (*above, path)), content)
+
+
+def asked(name: str, catalogue: Mapping[str, Path], what: str, kind: type[T]) -> tuple[T, Path]:
+    """What a file of a catalogue name or path asks, and the folder from which it names other files.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or if the file has unknown keys, wrong types or senseless values.
+    """
+    path = located(name, catalogue, what)
+    return tables.structure(read(path, catalogue, what), kind, str(path)), path.parent
 
 
 def merged(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from uptheramp.calibrate.tables import structure
 from uptheramp.scenarios import layers
 
 WHAT = "fit"
@@ -139,6 +138,4 @@ def find(name: str) -> tuple[FitFile, Path]:
     InputError
         If it is neither, or if the file has unknown keys, wrong types or senseless values.
     """
-    known = catalogue()
-    path = layers.located(name, known, WHAT)
-    return structure(layers.read(path, known, WHAT), FitFile, str(path)), path.parent
+    return layers.asked(name, catalogue(), WHAT, FitFile)

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from uptheramp.calibrate.tables import structure
 from uptheramp.scenarios import layers
 from uptheramp.scenarios.systematics.directions import PARAMETERS, REFERENCES, WITHOUT_PIXELS
 
@@ -92,6 +91,4 @@ def find(name: str) -> tuple[SensitivityFile, Path]:
     InputError
         If it is neither, or if the file has unknown keys, wrong types or senseless values.
     """
-    known = catalogue()
-    path = layers.located(name, known, WHAT)
-    return structure(layers.read(path, known, WHAT), SensitivityFile, str(path)), path.parent
+    return layers.asked(name, catalogue(), WHAT, SensitivityFile)
