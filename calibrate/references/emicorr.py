@@ -13,6 +13,9 @@ from uptheramp.calibrate.kernels.readout import CLOCK_S
 from uptheramp.calibrate.references.carried import Carried
 
 SLOW_SAMPLES = 9  # reads of a pixel in SLOW mode
+OUTPUTS = 4  # read at the same time
+SKIPPED_ROW_CLOCKS = 7.0  # of each row of the detector that the subarray leaves out
+DETECTOR_ROWS = 1024
 
 
 class Wave(eqx.Module):
@@ -70,6 +73,10 @@ class Emicorr(eqx.Module):
         name = f"{meta.subarray}_FAST" if "FULL" in meta.subarray else meta.subarray
         content = {"frequencies": frequencies, "subarray_cases": {name: case}}
         Carried("", content).to_file(path, meta, "emicorr")
+
+    def frame_clocks(self, rows: int) -> float:
+        """Clocks from frame to frame of a subarray of so many rows."""
+        return rows * self.row_clocks + (DETECTOR_ROWS - rows) * SKIPPED_ROW_CLOCKS
 
     @classmethod
     def neutral(cls, meta: ExposureMeta) -> "Emicorr":

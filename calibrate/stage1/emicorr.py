@@ -7,14 +7,15 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 
-from uptheramp.calibrate.references.emicorr import Emicorr, Wave
+from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.references.emicorr import OUTPUTS, Emicorr, Wave
+from uptheramp.calibrate.stage1 import emicorr_sequential
+from uptheramp.calibrate.stage1.emicorr_sequential import EmiLookup
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
 FEWEST_GROUPS = 3
-OUTPUTS = 4  # read at the same time
-SKIPPED_ROW_CLOCKS = 7.0  # of each row of the detector that the subarray leaves out
-DETECTOR_ROWS = 1024
+ALGORITHMS = ("joint", "sequential")
 TRIALS = 500  # phases at which the fit is tried
 STEADY = 2.0  # pixels whose scatter is below so many medians take part
 BAD_REFERENCE = (1, 2)  # columns (of each output) that do not
@@ -31,34 +32,55 @@ class EmicorrRefs(eqx.Module):
     """What emicorr takes from the library; the fit is learned on a sample of the exposure."""
 
     emicorr: Emicorr | None
-    emi_fit: EmiFit | None
+    emi_fit: EmiFit | EmiLookup | None
 
 
 class EmicorrParams(eqx.Module):
-    """`fit_ints_separately`: fit each integration for itself, instead of one phase and amplitude for the exposure."""
+    """Which of the official algorithms, and its parameters.
 
+    "joint": wave and ramps are fitted together; `fit_ints_separately`: each integration for itself, instead of one
+    phase and amplitude for the exposure. "sequential": see `emicorr_sequential.fitted`; of its parameters 0 stands for
+    the official None.
+    """
+
+    algorithm: str = eqx.field(static=True, default="joint")
     fit_ints_separately: bool = eqx.field(static=True, default=False)
+    nints_to_phase: int = eqx.field(static=True, default=0)
+    use_n_cycles: int = eqx.field(static=True, default=3)
+    nbins: int = eqx.field(static=True, default=0)
+    scale_reference: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self):
+        if self.algorithm not in ALGORITHMS:
+            raise InputError(f"emicorr.algorithm={self.algorithm}: give one of {', '.join(ALGORITHMS)}")
 
 
-def learn_emi(sample: Ramps, refs: EmicorrRefs, params: EmicorrParams) -> EmiFit | None:
+def learn_emi(sample: Ramps, refs: EmicorrRefs, params: EmicorrParams) -> EmiFit | EmiLookup | None:
     """Fit the waves to a sample of the exposure."""
-    if not _applies(sample, refs) or params.fit_ints_separately:
+    if not _applies(sample, refs):
         return None
     assert refs.emicorr is not None
-    return _correct(sample, refs.emicorr, None, together=True)[1]
+    if params.algorithm == "sequential":
+        p = params
+        counts = p.nints_to_phase, p.use_n_cycles, p.nbins
+        return emicorr_sequential.fitted(sample, refs.emicorr, *counts, scaled=p.scale_reference)
+    return None if params.fit_ints_separately else _correct(sample, refs.emicorr, None, together=True)[1]
 
 
-@step(cite="Brandt, in jwst 3.0.0 emicorr (algorithm joint)", learned="emi_fit", learn=learn_emi)
+@step(cite="Brandt, and Bergeron, in jwst 3.0.0 emicorr", learned="emi_fit", learn=learn_emi)
 def emicorr(state: Ramps, refs: EmicorrRefs, params: EmicorrParams) -> tuple[Ramps, None]:
     """Subtract each wave at the phase and amplitude that leave the ramps of steady pixels straightest.
 
     Straight is what has the least chi-square about a line; phases are tried in steps, the best one refined by a
-    parabola. Ramps of less than three groups stay as they are.
+    parabola. Ramps of less than three groups stay as they are. So "joint"; "sequential" looks for the wave itself.
     """
     if not _applies(state, refs):
         return state, None
     assert refs.emicorr is not None
-    data, _ = _correct(state, refs.emicorr, refs.emi_fit, together=not params.fit_ints_separately)
+    if isinstance(refs.emi_fit, EmiLookup):
+        data = emicorr_sequential.corrected(state, refs.emicorr, refs.emi_fit)
+    else:
+        data, _ = _correct(state, refs.emicorr, refs.emi_fit, together=not params.fit_ints_separately)
     return eqx.tree_at(lambda s: s.data, state, data), None
 
 
@@ -93,7 +115,7 @@ class _Clock:
         ngroups = state.readout.ngroups
         rows = np.arange(ny)[:, None] * reference.row_clocks
         clocks = rows + np.arange(nx // OUTPUTS) * reference.samples
-        frame = ny * reference.row_clocks + (DETECTOR_ROWS - ny) * SKIPPED_ROW_CLOCKS
+        frame = reference.frame_clocks(ny)
         self.pixel = (clocks / wave.period_clocks) % 1
         self.group = (frame / wave.period_clocks) % 1 * np.arange(ngroups)
         self.integration = (frame / wave.period_clocks) % 1 * ngroups + reference.reset_clocks / wave.period_clocks
