@@ -57,7 +57,7 @@ def test_the_truth_comes_back(written, everything_on):
     assert found.cosmic_rays["electrons"].sum() == pytest.approx(hits.sum())
     assert found.facts["seed"] == observation.seed
     assert found.facts["compression"] == 500.0
-    assert found.facts["settings"]["one_over_f"] == {"amplitude": 1.0}
+    assert found.facts["settings"]["one_over_f"] == {"amplitude": 1.0, "slope": 1.0}
     jumping = constants.own["telegraph"]
     assert (found.telegraph_e[jumping.y, jumping.x] == jumping.amplitude_e).all()
     assert (found.telegraph_e > 0).sum() == jumping.y.size > 0
