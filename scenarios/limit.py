@@ -3,7 +3,9 @@
 1/f noise alone, but seen with the noise that the reference pixels have, goes through the same linear operations as the
 exposure; only the drift of the lines comes from the estimator that knows the true covariances. So the limit is that of
 METRICS (generalised least squares under the true covariance, for the pixels and groups taken): it asks nothing that
-reference pixels of that noise cannot tell, and does not depend on how well a reduction used them.
+reference pixels of that noise cannot tell, and does not depend on how well a reduction used them. A reduction that also
+takes levels from pixels of the image (one_over_f) can stay below it; on 1/f noise alone, without the noise of those
+pixels, that step would take out more than it ever can, so the limit goes without it.
 """
 
 from dataclasses import replace
@@ -13,6 +15,7 @@ from jaxtyping import Float
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.stage1 import side_kriging
+from uptheramp.calibrate.stage1.one_over_f import one_over_f
 from uptheramp.calibrate.stage1.refpix import RefpixParams, refpix, side_window
 from uptheramp.calibrate.state import LightCurves
 from uptheramp.scenarios.reduced import Reduced
@@ -26,9 +29,16 @@ def pink_covariance(
     mean: LightCurves, reduced: Reduced, observation: Observation, constants: Constants
 ) -> Float[np.ndarray, "channel channel"]:
     """Covariance over time that 1/f noise adds to the channels, relative to their light; `mean` is the twin's."""
-    pink = rendered_curves(pink_rendering(observation, constants), informed(reduced, observation, constants))
+    with_references = informed(by_references_alone(reduced), observation, constants)
+    pink = rendered_curves(pink_rendering(observation, constants), with_references)
     difference = (np.asarray(pink.flux) - np.asarray(mean.flux)) / np.nanmedian(np.asarray(mean.flux), axis=1)[:, None]
     return np.atleast_2d(np.cov(np.where(np.isfinite(difference), difference, 0.0)))
+
+
+def by_references_alone(reduced: Reduced) -> Reduced:
+    """The reduction without the step that takes levels from pixels of the image."""
+    steps = tuple(step for step in reduced.recipe.stage1 if step.name != one_over_f.name)
+    return replace(reduced, recipe=replace(reduced.recipe, stage1=steps))
 
 
 def informed(reduced: Reduced, observation: Observation, constants: Constants) -> Reduced:

@@ -7,7 +7,7 @@ import pytest
 
 from uptheramp.calibrate.references.mask import Mask
 from uptheramp.calibrate.settings import recipe
-from uptheramp.scenarios.limit import informed
+from uptheramp.scenarios.limit import by_references_alone, informed
 from uptheramp.scenarios.reduced import Reduced
 from uptheramp.scenarios.scenario import find, observation_of
 from uptheramp.scenarios.twin import pink_rendering
@@ -72,3 +72,11 @@ def test_windows_without_sides_are_left_as_they_are(label):
     observation = observed(label)
     reduced = reduction(observation)
     assert informed(reduced, observation, None) is reduced
+
+
+def test_the_limit_goes_without_levels_from_the_image():
+    """Of 1/f noise alone one_over_f would take out what the noise of those pixels never lets it see."""
+    reduced = reduction(observed("nirspec_prism"))
+    before, after = ([s.name for s in r.recipe.stage1] for r in (reduced, by_references_alone(reduced)))
+    assert "one_over_f" in before
+    assert after == [name for name in before if name != "one_over_f"]
