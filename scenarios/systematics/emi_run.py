@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import norm
 
 from uptheramp.calibrate.errors import InputError
-from uptheramp.scenarios.systematics import diagnostics, emi
+from uptheramp.scenarios.systematics import diagnostics, emi, emi_model
 from uptheramp.scenarios.systematics.diagnostics import Checked
 from uptheramp.scenarios.systematics.exposures import RampSet
 from uptheramp.scenarios.systematics.fit_file import FitFile
@@ -38,7 +38,7 @@ def run(file: FitFile, sets: Sequence[RampSet], progress: Callable[[int, int], N
         raise InputError(f"{file.name}: groups of {o.readout.nframes} frames wash the tones out; give FAST ramps")
     if o.ngroups - file.first_group < 2 or o.nints - file.emi.skip_integrations < FEWEST:
         raise InputError(f"{file.name}: at least 2 groups and {FEWEST} integrations beside those that are left out")
-    ramps = emi.prepared(sets[0], file.model, file.emi, file.first_group)
+    ramps = emi_model.prepared(sets[0], file.model, file.emi, file.first_group)
     found = emi.fit(ramps, table, file.emi, _pink_dn(file, sets[0]))
     progress(1, 1)
     return _outcome(file, sets[0], found)

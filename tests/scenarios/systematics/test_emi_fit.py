@@ -11,7 +11,7 @@ from uptheramp.calibrate.references.emicorr import Emicorr
 from uptheramp.calibrate.stage1.emicorr import EmicorrParams, EmicorrRefs, emicorr, learn_emi
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.tables import structure
-from uptheramp.scenarios.systematics import emi, emi_run, exposures, run
+from uptheramp.scenarios.systematics import emi, emi_model, emi_run, exposures, run
 from uptheramp.scenarios.systematics.fit_file import FitFile
 from uptheramp.simulate.ramps import lamp, render
 
@@ -105,7 +105,7 @@ def test_plain_least_squares_finds_the_same_tones(fitted):
 def test_tones_that_the_model_lacks_show(fitted):
     ramps, _, _ = fitted
     file = asked()
-    v = emi.prepared(ramps, file.model, file.emi, 0)
+    v = emi_model.prepared(ramps, file.model, file.emi, 0)
     _, _, (_, power) = emi.start(v, ramps.observation.detector.emi, 0.0)
     assert power.max() > np.log(len(power)) + 100
 
