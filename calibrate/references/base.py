@@ -24,6 +24,23 @@ from uptheramp.calibrate.kernels import interleaved
 FULL_FRAMES = ((2048, 2048), (1024, 1032))  # (y, x) of the detectors: files of such images may leave out their corner
 
 
+def asdf_tree(path: Path) -> dict[str, Any]:
+    """The tree of an ASDF reference file, whole in memory.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    import asdf
+
+    try:
+        with asdf.open(path, lazy_load=False, memmap=False) as file:
+            return dict(file.tree)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable ASDF file ({error}); give another") from error
+
+
 def window(header: Any, shape: tuple[int, int], meta: ExposureMeta, path: Path) -> tuple[slice, slice]:
     """Slices (y, x) that cut the exposure's window out of a reference image of the given (y, x) shape.
 

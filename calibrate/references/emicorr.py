@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
 from uptheramp.calibrate.kernels.readout import CLOCK_S
+from uptheramp.calibrate.references import base
 from uptheramp.calibrate.references.carried import Carried
 
 SLOW_SAMPLES = 9  # reads of a pixel in SLOW mode
@@ -40,13 +41,7 @@ class Emicorr(eqx.Module):
     @classmethod
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Emicorr":
         """The case of the exposure's subarray and read-out speed; one that the file does not list has no waves."""
-        import asdf
-
-        try:
-            with asdf.open(path, lazy_load=False, memmap=False) as file:
-                tree: dict[str, Any] = dict(file.tree)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not a readable ASDF file ({error}); fetch it again") from None
+        tree = base.asdf_tree(path)
         if "subarray_cases" not in tree or "frequencies" not in tree:
             raise InputError(f"{path}: no subarray_cases or frequencies; it is not a complete EMICORR reference")
         speed = "SLOW" if "SLOW" in meta.pattern else "FAST"

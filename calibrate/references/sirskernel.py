@@ -1,14 +1,13 @@
 """SIRSKERNEL: Fourier coefficients by which side reference pixels tell the drift of full near-infrared frames."""
 
 from pathlib import Path
-from typing import Any
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
-from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
+from uptheramp.calibrate.references import base
 
 
 class Sirskernel(eqx.Module):
@@ -29,13 +28,7 @@ class Sirskernel(eqx.Module):
         InputError
             If it is no ASDF file.
         """
-        import asdf
-
-        try:
-            with asdf.open(path, lazy_load=False, memmap=False) as file:
-                tree: dict[str, Any] = dict(file.tree)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not a readable ASDF file ({error}); fetch it again") from None
+        tree = base.asdf_tree(path)
         mine = tree.get(meta.detector.lower(), {"gamma": np.zeros((0, 2)), "zeta": np.zeros((0, 2))})
         return cls(*(_parts(np.asarray(mine[name])) for name in ("gamma", "zeta")))
 

@@ -1,10 +1,11 @@
 """Reading optical models from ASDF reference files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.references import base
 
 
 def read(path: Path, *names: str) -> list[Any]:
@@ -15,13 +16,7 @@ def read(path: Path, *names: str) -> list[Any]:
     InputError
         If the file cannot be read or lacks a branch.
     """
-    import asdf
-
-    try:
-        with asdf.open(path, lazy_load=False, memmap=False) as file:
-            tree: Mapping[str, Any] = dict(file.tree)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable ASDF file ({error}); give another") from error
+    tree = base.asdf_tree(path)
     missing = [name for name in names if name not in tree]
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)}; it is not the reference its REFTYPE says, give another")
