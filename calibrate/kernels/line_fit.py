@@ -3,24 +3,48 @@
     image = scale T + Z b + noise,  noise of variance 1 / w;   b ~ N(0, C)
 
 T is the scene's template, Z spreads the level of a line (and output) over its pixels, and there is one free scale for
-each set of pixels that `axes` sum over: (-1,) a scale for each line, (-2,) for each position along the lines, (-2, -1)
-one for the image, () none. The scales are eliminated by projection, P r = r - T (sum w T r / sum w T^2):
+each set of pixels that `axes` of the image sum over: (-1,) a scale for each row, (-2,) for each column, (-2, -1) one
+for the image, () none. The scales are eliminated by projection, P r = r - T (sum w T r / sum w T^2):
 
     b = G Z^T w P image,   G = (A + C^-1)^-1,   A = Z^T w P Z.
 
 P takes out T under whatever scales, so a level never holds any of a scene that only its brightness changes, whatever G.
-Images are in the order of the read-out, (line, fast); outputs stand side by side. Source: Rao & Toutenburg (1995),
-Linear Models, sections 3.7 and 4.2; the expectation step for missing pixels: Dempster, Laird & Rubin (1977).
+Source: Rao & Toutenburg (1995), Linear Models, sections 3.7 and 4.2; the expectation step for missing pixels:
+Dempster, Laird & Rubin (1977).
 """
 
+from typing import NamedTuple
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate.kernels.aperture import ratio
 
-Image = Float[Array, "*any line fast"]
+Image = Float[Array, "*any y x"]
 Levels = Float[Array, "*any line output"]
 ROUNDS = 4  # in which missing pixels take the values that the fit gives them
+
+
+class Lines(NamedTuple):
+    """How lines lie in an image: the array axis along which a line is read (-1 or -2), and outputs side by side."""
+
+    fast: int
+    outputs: int
+
+    def sums(self, image: Image) -> Levels:
+        """Sum over the pixels of each line and output."""
+        if self.fast == -1:
+            return image.reshape(*image.shape[:-1], self.outputs, -1).sum(-1)
+        parts = image.reshape(*image.shape[:-2], self.outputs, -1, image.shape[-1]).sum(-2)
+        return jnp.swapaxes(parts, -1, -2)
+
+    def spread(self, level: Levels, shape: tuple[int, ...]) -> Image:
+        """Levels over the pixels of their line and output, for images of a shape (..., y, x)."""
+        pixels = shape[self.fast] // self.outputs
+        if self.fast == -1:
+            return jnp.repeat(level, pixels, axis=-1)
+        return jnp.repeat(jnp.swapaxes(level, -1, -2), pixels, axis=-2)
 
 
 def part(image: Image, template: Image, weight: Image, axes: tuple[int, ...]) -> Image:
@@ -31,31 +55,24 @@ def part(image: Image, template: Image, weight: Image, axes: tuple[int, ...]) ->
     return ratio(overlap, (weight * template**2).sum(axes, keepdims=True)) * template
 
 
-def sums(image: Image, outputs: int) -> Levels:
-    """Sum over the pixels of each line and output."""
-    return image.reshape(*image.shape[:-1], outputs, -1).sum(-1)
-
-
-def spread(level: Levels, fast: int) -> Image:
-    """Levels over the pixels of their line and output."""
-    return jnp.repeat(level, fast // level.shape[-1], axis=-1)
-
-
 def normal(
-    template: Float[Array, "line fast"], weight: Float[Array, "line fast"], axes: tuple[int, ...], outputs: int
+    template: Float[Array, "y x"], weight: Float[Array, "y x"], axes: tuple[int, ...], lines: Lines
 ) -> Float[Array, "level level"]:
     """Return A, levels in the order (line, output)."""
     # A = Z^T w Z less one dyad for each scale, of what its set of pixels has in each level
-    lines = len(template)
-    free = jnp.diag(sums(weight, outputs).ravel())
+    free = jnp.diag(lines.sums(weight).ravel())
     if not axes:
         return free
     norm = (weight * template**2).sum(axes, keepdims=True)
-    touched = (weight * template * ratio(jnp.ones_like(norm), norm) ** 0.5).reshape(lines, outputs, -1)
-    if axes == (-2,):
-        dyads = jnp.einsum("low,mow,op->lomp", touched, touched, jnp.eye(outputs))
+    touched = weight * template * ratio(jnp.ones_like(norm), norm) ** 0.5
+    if lines.fast == -2:
+        touched = touched.T
+    number = len(touched)
+    touched = touched.reshape(number, lines.outputs, -1)
+    if len(axes) == 1 and axes[0] != lines.fast:  # a scale runs across the lines
+        dyads = jnp.einsum("low,mow,op->lomp", touched, touched, jnp.eye(lines.outputs))
     else:
-        same = jnp.eye(lines) if axes == (-1,) else jnp.ones((lines, lines))
+        same = jnp.eye(number) if len(axes) == 1 else jnp.ones((number, number))
         dyads = jnp.einsum("lo,mp,lm->lomp", touched.sum(-1), touched.sum(-1), same)
     return free - dyads.reshape(free.shape)
 
@@ -68,24 +85,47 @@ def response(
 
 
 def levels(
-    image: Float[Array, "line fast"],
-    good: Bool[Array, "line fast"],
-    template: Float[Array, "line fast"],
-    weight: Float[Array, "line fast"],
+    image: Float[Array, "image y x"],
+    good: Bool[Array, "image y x"],
+    template: Float[Array, "image y x"],
+    weight: Float[Array, "y x"],
     response: Float[Array, "level level"],
     axes: tuple[int, ...],
-    outputs: int,
-) -> Float[Array, "line output"]:
-    """Levels of one image; pixels that are not good take part with the values of the model."""
-    lines, fast = image.shape
-    image = jnp.where(good, image, 0)
-    model = part(image, template, weight * good, axes)  # exact where the image is nothing but the template
-    level = jnp.zeros((lines, outputs), image.dtype)
+    lines: Lines,
+) -> Float[Array, "image line output"]:
+    """Levels of images, each with its template; pixels that are not good take part with the values of the model.
+
+    Only sums over an image are kept of it, in float64: what they leave of each other is small beside them.
+    """
+    shape = weight.shape
+
+    def over(x: Image) -> Float[Array, "..."]:
+        return x.sum(axes, keepdims=True, dtype=jnp.float64) if axes else jnp.zeros((1, 1))  # no scale is free
+
+    def by_level(x: Image) -> Levels:
+        return lines.sums(x.astype(jnp.float64))
+
+    def seen(x: tuple[Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        image, good, star = x
+        weighed, light = jnp.where(good, weight * image, 0), weight * star
+        return over(weighed * star), by_level(weighed), over(light * star), over(jnp.where(good, light, 0) * star)
+
+    def filled(x: tuple[Array, ...]) -> tuple[Array, Array]:
+        good, star, overlap, level_sum, norm, scale, level = x
+        model = scale.astype(star.dtype) * star + lines.spread(level.astype(star.dtype), shape)
+        model = jnp.where(good, 0, weight * model)
+        overlap = overlap + over(model * star)
+        whole = ratio(overlap, norm).astype(star.dtype)
+        return overlap, level_sum + by_level(model) - by_level(weight * star * whole)
+
+    def rescaled(x: tuple[Array, ...]) -> Array:
+        star, overlap, norm, level = x
+        return ratio(overlap - over(weight * star * lines.spread(level.astype(star.dtype), shape)), norm)
+
+    overlap, level_sum, norm, known = jax.lax.map(seen, (image, good, template))
+    scale, level = ratio(overlap, known), jnp.zeros_like(level_sum)  # exact where the image is nothing but the template
     for _ in range(ROUNDS):
-        filled = jnp.where(good, image, model)
-        scene = part(filled, template, weight, axes)
-        # in float64: what is summed over the fast axis is small beside its terms
-        seen = sums((weight * (filled - scene)).astype(jnp.float64), outputs)
-        level = (response @ seen.ravel()).reshape(lines, outputs).astype(image.dtype)
-        model = part(filled - spread(level, fast), template, weight, axes) + spread(level, fast)
-    return level
+        both, rest = jax.lax.map(filled, (good, template, overlap, level_sum, norm, scale, level))
+        level = (rest.reshape(len(rest), -1) @ response.T).reshape(rest.shape)
+        scale = jax.lax.map(rescaled, (template, both, norm, level))
+    return level.astype(image.dtype)

@@ -8,7 +8,7 @@ Source: best linear unbiased prediction ("kriging"), Cressie (1993) section 3.2.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 SHORTEST, RATIO = 0.5, 4.0  # correlation lengths: half a line and powers of four up to the window
 ROUNDS = 500  # of the multiplicative updates: weights settle to a per cent after some tens
@@ -16,12 +16,11 @@ NOISY = 3.0  # times the typical variance: beyond, a pixel is bad
 DOUBT = 2.0  # standard errors: what a sample shows of a drift is believed by 1 - (DOUBT errors / drift)^2
 
 
-def shapes(lines: int) -> Float[np.ndarray, "length line line"]:
-    """Correlation exp(-lag/length) of two lines for every length."""
+def shapes(lines: int) -> Float[np.ndarray, "length lag"]:
+    """Correlation exp(-lag/length) of two lines so far apart, for every length."""
     count = 1 + int(np.ceil(np.log(lines / SHORTEST) / np.log(RATIO)))
     length = SHORTEST * RATIO ** np.arange(count)
-    lag = np.abs(np.subtract.outer(np.arange(lines), np.arange(lines)))
-    return np.exp(-lag / length[:, None, None])
+    return np.exp(-np.arange(lines) / length[:, None])
 
 
 def noise(
@@ -45,26 +44,45 @@ def noise(
 
 
 def structure(
-    first: Float[Array, "frame line"], second: Float[Array, "frame line"], basis: Float[Array, "length line line"]
-) -> Float[Array, "frame length"]:
-    """Sum over pairs of lines of basis (a_r - a_s)(b_r - b_s): free of whatever all lines share."""
-    own = jnp.einsum("fr,jr,fr->fj", first, basis.sum(-1), second)
-    return 2 * (own - jnp.einsum("fr,jrs,fs->fj", first, basis, second))
+    first: Float[Array, "frame line"], second: Float[Array, "frame line"], known: Bool[Array, "line"]
+) -> Float[Array, "frame lag"]:
+    """Sum over pairs of known lines of (a_r - a_s)(b_r - b_s), by their lag: free of whatever all lines share."""
+    first, second = jnp.where(known, first, 0), jnp.where(known, second, 0)
+    here = _apart(first * second, known) + _apart(known, first * second)
+    return here - _apart(first, second) - _apart(second, first)
 
 
-def fitted(measured: Float[Array, "frame length"], basis: Float[Array, "length line line"]) -> Float[Array, "length"]:
-    """Variances of the exponentials, none negative, whose structure basis / 2 comes nearest to the measured one.
+def pairs(value: Float[Array, "*any line"], known: Bool[Array, "line"]) -> Float[Array, "*any lag"]:
+    """Sum over pairs of known lines of v_r + v_s, by their lag; of 1/2 it is their number."""
+    value = jnp.where(known, value, 0)
+    return _apart(value, known) + _apart(known, value)
 
-    Least squares over pairs of lines, by multiplicative updates (Lee & Seung 2001). What a sample shows is shrunk by
-    its doubt, so that pixels too noisy to show a drift are not used to correct one.
+
+def _apart(first: Shaped[Array, "*any line"], second: Shaped[Array, "*any line"]) -> Float[Array, "*any lag"]:
+    """Sum over r of a_r b_(r + lag), by Fourier transforms of lines padded with as many zeros."""
+    lines = first.shape[-1]
+    a, b = (jnp.fft.rfft(x.astype(jnp.float64), 2 * lines) for x in (first, second))
+    return jnp.fft.irfft(a.conj() * b, 2 * lines)[..., :lines]
+
+
+def fitted(
+    measured: Float[Array, "frame lag"], number: Float[Array, "lag"], shape: Float[np.ndarray, "length lag"]
+) -> Float[Array, "length"]:
+    """Variances of the exponentials, none negative, whose structure 2 (1 - shape) comes nearest to the measured one.
+
+    Least squares over pairs of lines (`number` of them at each lag, over which `measured` is summed), by multiplicative
+    updates (Lee & Seung 2001). What a sample shows is shrunk by its doubt, so that pixels too noisy to show a drift are
+    not used to correct one.
     """
-    frames = measured.shape[0]
-    mean = measured.mean(0) * frames / max(frames - 1, 1)
-    whole = measured.sum(-1)
+    basis = 2 * (1 - shape)
+    seen = measured @ basis.T
+    frames = len(seen)
+    mean = seen.mean(0) * frames / max(frames - 1, 1)
+    whole = seen.sum(-1)
     error = whole.std() / max(frames - 1, 1) ** 0.5
     believed = jnp.where(mean.sum() > 0, 1 - (DOUBT * error / jnp.where(mean.sum() > 0, mean.sum(), 1)) ** 2, 0)
     target = jnp.maximum(believed, 0) * jnp.maximum(mean, 0)
-    normal = jnp.einsum("jrs,krs->jk", basis, basis)
+    normal = (basis * number) @ basis.T
     start = jnp.full(len(basis), target.sum() / jnp.maximum(normal.sum(), 1e-30))
     return jax.lax.fori_loop(0, ROUNDS, lambda _, w: w * target / jnp.maximum(normal @ w, 1e-30), start)
 

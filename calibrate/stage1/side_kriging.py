@@ -87,16 +87,17 @@ def drift(
     """Covariance of what all outputs share and of what each has of its own; with one side all counts as shared."""
     shape = kernel.shapes(means[0].shape[-1])
     known = jnp.all(jnp.stack([jnp.isfinite(n).all(0) for n in noise]), 0)
-    basis = 2 * (1 - shape) * (known[:, None] & known)
+    number = kernel.pairs(jnp.full(len(known), 0.5), known)
 
-    def within(m: Float[Array, "frame line"], n: Float[Array, "frame line"]) -> Float[Array, "frame length"]:
-        return kernel.structure(m, m, basis) - 2 * jnp.where(known, n, 0) @ basis.sum(-1).T
+    def within(m: Float[Array, "frame line"], n: Float[Array, "frame line"]) -> Float[Array, "frame lag"]:
+        return kernel.structure(m, m, known) - kernel.pairs(n, known)
 
-    def covariance(measured: Float[Array, "frame length"]) -> Float[Array, "line line"]:
-        return jnp.einsum("j,jrs->rs", kernel.fitted(measured, basis), shape)
+    def covariance(measured: Float[Array, "frame lag"]) -> Float[Array, "line line"]:
+        line = jnp.arange(len(known))
+        return (kernel.fitted(measured, number, shape) @ shape)[jnp.abs(line[:, None] - line)]
 
     inside = sum(within(m, n) for m, n in zip(means, noise, strict=True)) / len(means)
-    across = kernel.structure(means[0], means[-1], basis) if len(means) > 1 else inside
+    across = kernel.structure(means[0], means[-1], known) if len(means) > 1 else inside
     return covariance(across), covariance(inside - across)
 
 

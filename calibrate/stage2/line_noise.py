@@ -37,7 +37,8 @@ def variance(
     typical = ratio((weight * image).sum(0), weight.sum(0))
     rest = jnp.where(good, (image - typical) / unit, 0)
     if along:
-        total, seen = line_fit.sums(weight, outputs), line_fit.sums(weight * rest, outputs)
+        lines = line_fit.Lines(-1, outputs)
+        total, seen = lines.sums(weight), lines.sums(weight * rest)
     else:
         total, seen = weight.sum(1), (weight * rest).sum(1)
     known = total > 0
@@ -59,7 +60,7 @@ def response(
 ) -> Float[Array, "level level"]:
     """The covariance of what generalised least squares leaves unknown of the levels along x (kernels/line_fit.py)."""
     template, precision = (shape / unit).astype(jnp.float64), (weight * unit**2).astype(jnp.float64)
-    normal = line_fit.normal(template, precision, (-2,), outputs)
+    normal = line_fit.normal(template, precision, (-2,), line_fit.Lines(-1, outputs))
     return line_fit.response(normal, line_variance * jnp.eye(len(normal)))
 
 
@@ -89,9 +90,7 @@ def without_lines(
     outputs: int,
 ) -> Float[Array, "n y x"]:
     """Subtract the levels of lines along x that generalised least squares finds, every element with its own flux."""
-
-    def one(x: tuple[Array, Array]) -> Float[Array, "y x"]:
-        level = line_fit.levels(x[0] / unit, x[1], shape / unit, weight * unit**2, response, (-2,), outputs)
-        return x[0] - unit * line_fit.spread(level, image.shape[-1])
-
-    return jax.lax.map(one, (image, good))
+    lines = line_fit.Lines(-1, outputs)
+    template = jnp.broadcast_to(shape / unit, image.shape)
+    level = line_fit.levels(image / unit, good, template, weight * unit**2, response, (-2,), lines)
+    return image - unit * lines.spread(level, image.shape[-2:])

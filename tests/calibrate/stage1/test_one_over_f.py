@@ -13,11 +13,13 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import line_fit
 from uptheramp.calibrate.references.extract1d import Extract1d
+from uptheramp.calibrate.stage1.line_template import Light
 from uptheramp.calibrate.stage1.one_over_f import METHODS, OneOverFParams, OneOverFRefs, one_over_f
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.stream import learned
 
 LINES, FAST, OUTPUTS = 12, 32, 2
+ROWS = line_fit.Lines(-1, OUTPUTS)
 AXES = {"each line": (-1,), "each position": (-2,), "all": (-2, -1), "none": ()}
 
 
@@ -42,20 +44,26 @@ def test_levels_are_recovered_to_their_least_squares_error(axes):
     weight = 1 / (40 + template)
     weight[2, 7] = weight[8, :FAST] = 0  # a bad pixel, and a line that nothing is seen of
     covariance = drift_covariance()
-    normal = line_fit.normal(template, weight, axes, OUTPUTS)
+    normal = line_fit.normal(template, weight, axes, ROWS)
     response = np.asarray(line_fit.response(normal, jnp.asarray(covariance)))
     draws, count = 400, LINES * OUTPUTS
     true = rng.multivariate_normal(np.zeros(count), covariance, draws)
     sets = {(-1,): (LINES, 1), (-2,): (1, FAST), (-2, -1): (1, 1), (): (1, 1)}[axes]
     scale = 1 + 0.02 * rng.standard_normal((draws, *sets)) if axes else np.ones((draws, 1, 1))
     noise = rng.standard_normal((draws, LINES, FAST)) / np.sqrt(np.where(weight > 0, weight, np.inf))
-    image = (scale - 1) * template + line_fit.spread(true.reshape(-1, LINES, OUTPUTS), FAST) + noise
+    image = (scale - 1) * template + ROWS.spread(true.reshape(-1, LINES, OUTPUTS), template.shape) + noise
     good = np.broadcast_to(weight > 0, (LINES, FAST))
-    found = jax.vmap(lambda x: line_fit.levels(x, good, template, weight, response, axes, OUTPUTS))(image)
+    good, template = (np.broadcast_to(x, image.shape) for x in (good, template))
+    found = line_fit.levels(image, good, template, weight, response, axes, ROWS)
     error = np.asarray(found).reshape(draws, count) - true
     chi2 = np.einsum("di,ij,dj->d", error, np.linalg.inv(response), error)
     assert abs(chi2.mean() - count) < 4 * np.sqrt(2 * count / draws)
     np.testing.assert_allclose(response, response.T, atol=1e-10)
+
+
+def levels(image, good, template, weight, response, axes):
+    """Levels of one image."""
+    return line_fit.levels(image[None], good[None], template[None], weight, response, axes, ROWS)[0]
 
 
 @pytest.mark.parametrize("axes", [(-1,), (-2,), (-2, -1)])
@@ -63,13 +71,32 @@ def test_scales_that_are_free_leave_no_level(axes):
     """Under any scales, and with pixels missing from single images, the template alone gives levels of zero."""
     rng = np.random.default_rng(4)
     template, weight = trace() + 5.0, 1 / (40 + trace())
-    response = line_fit.response(line_fit.normal(template, weight, axes, OUTPUTS), jnp.asarray(drift_covariance()))
+    response = line_fit.response(line_fit.normal(template, weight, axes, ROWS), jnp.asarray(drift_covariance()))
     sets = {(-1,): (LINES, 1), (-2,): (1, FAST), (-2, -1): (1, 1)}[axes]
     image = (rng.uniform(0.5, 1.5, sets) - 1) * template
     good = rng.random(image.shape) > 0.1
     image = np.where(good, image, 1e4)
-    level = line_fit.levels(image, good, template, weight, response, axes, OUTPUTS)
+    level = levels(image, good, template, weight, response, axes)
     np.testing.assert_allclose(level, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("axes", AXES.values(), ids=AXES)
+def test_columns_that_are_read_as_lines_are_rows_turned(axes):
+    rng = np.random.default_rng(6)
+    template, weight, columns = trace() + 5.0, 1 / (40 + trace()), line_fit.Lines(-2, OUTPUTS)
+    turned = tuple(-3 - a for a in axes)
+    normal = line_fit.normal(template, weight, axes, ROWS)
+    np.testing.assert_allclose(line_fit.normal(template.T, weight.T, turned, columns), normal, atol=1e-12)
+    response = line_fit.response(normal, jnp.asarray(drift_covariance()))
+    image, good = rng.standard_normal((2, LINES, FAST)), rng.random((2, LINES, FAST)) > 0.1
+    both = np.stack([template, 2 * template])
+    level = line_fit.levels(image, good, both, weight, response, axes, ROWS)
+    other = [np.swapaxes(x, -1, -2) for x in (image, good, both, weight)]
+    found = line_fit.levels(*other, response, turned, columns)
+    np.testing.assert_allclose(found, level, atol=1e-12)
+    np.testing.assert_array_equal(
+        columns.spread(level, (FAST, LINES)), ROWS.spread(level, (LINES, FAST)).swapaxes(1, 2)
+    )
 
 
 def test_missing_pixels_do_not_pull_the_levels():
@@ -77,13 +104,13 @@ def test_missing_pixels_do_not_pull_the_levels():
     rng = np.random.default_rng(5)
     template, weight = trace(along=False) + 5.0, 1 / (40 + trace(along=False))
     covariance = jnp.asarray(drift_covariance())
-    response = line_fit.response(line_fit.normal(template, weight, (-1,), OUTPUTS), covariance)
+    response = line_fit.response(line_fit.normal(template, weight, (-1,), ROWS), covariance)
     good = rng.random(template.shape) > 0.05
-    direct = line_fit.response(line_fit.normal(template, weight * good, (-1,), OUTPUTS), covariance)
+    direct = line_fit.response(line_fit.normal(template, weight * good, (-1,), ROWS), covariance)
     level = rng.multivariate_normal(np.zeros(LINES * OUTPUTS), covariance).reshape(LINES, OUTPUTS)
-    image = line_fit.spread(level, FAST) + rng.standard_normal(template.shape) / np.sqrt(weight)
-    filled = line_fit.levels(image, good, template, weight, response, (-1,), OUTPUTS)
-    exact = line_fit.levels(image, good, template, weight * good, direct, (-1,), OUTPUTS)
+    image = ROWS.spread(level, template.shape) + rng.standard_normal(template.shape) / np.sqrt(weight)
+    filled = levels(image, good, template, weight, response, (-1,))
+    exact = levels(image, good, template, weight * good, direct, (-1,))
     error = np.sqrt(np.diag(direct)).reshape(level.shape)
     assert (np.abs(filled - exact) < 0.02 * error).all()
 
@@ -137,7 +164,7 @@ def seen(exposure, orientation, seed=0):
     gain = replace(case.library["gain"], data=np.full(SHAPE, GAIN))
     readnoise = replace(case.library["readnoise"], data=np.full(SHAPE, READ_DN * 2**0.5))
     extract1d = Extract1d(np.array([3.5]), np.array([11.5]), np.zeros((0, 2, 1)), 1)
-    return Seen(ramps(noisy), drift, ramps(light.cumsum(1)), OneOverFRefs(gain, readnoise, None, extract1d, None))
+    return Seen(ramps(noisy), drift, ramps(light.cumsum(1)), OneOverFRefs(gain, readnoise, extract1d, None))
 
 
 def known(ramps, refs, params):
@@ -173,7 +200,7 @@ def test_drift_is_taken_out_to_its_error(case):
 def test_a_transit_stays_in_the_light(case):
     """Under a depth that differs from column to column a joint fit finds no levels; one scale for the image does."""
     light = np.diff(np.asarray(case.clean.data)[0], axis=0)
-    template = replace(case.refs.line_template, difference=light, background=np.full(GROUPS - 1, SKY_DN))
+    template = replace(case.refs.line_template, light=Light(jnp.asarray(light), jnp.full(GROUPS - 1, SKY_DN)))
     refs = replace(case.refs, line_template=template)
     lost = {m: np.abs(cleaned(case.clean, refs, OneOverFParams(method=m)) - case.clean.data).max() for m in METHODS}
     dip = DEPTH.max() * 400 * (GROUPS - 1)

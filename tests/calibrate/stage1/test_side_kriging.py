@@ -190,17 +190,29 @@ def test_bad_pixels_are_left_out_once_for_all():
 
 
 def test_fitted_weights_are_the_best_that_are_not_negative():
-    basis = 2 * (1 - line_levels.shapes(24))
-    true = np.array([0.0, 2.0, 0.0, 3.0] + [0.0] * (len(basis) - 4))
-    normal = np.einsum("jrs,krs->jk", basis, basis)
-    measured = jnp.asarray(np.stack([normal @ true] * 10000))  # so many alike: no doubt
-    got = np.asarray(line_levels.fitted(measured, jnp.asarray(basis)))
+    shape = line_levels.shapes(24)
+    true = np.array([0.0, 2.0, 0.0, 3.0] + [0.0] * (len(shape) - 4))
+    number = 24.0 - np.arange(24)
+    wanted = 2 * number * (true @ (1 - shape))
+    measured = jnp.asarray(np.stack([wanted] * 10000))  # so many alike: no doubt
+    got = np.asarray(line_levels.fitted(measured, number, shape))
     assert (got >= 0).all()
-    wanted = np.einsum("j,jrs->rs", true, basis)
     # updates end some per cent short of the minimum; the misfit, summed over all pairs, is far below the whole
-    misfit = np.einsum("j,jrs->rs", got, basis) - wanted
-    assert (misfit**2).sum() < 1e-3 * (wanted**2).sum()
-    assert (np.asarray(line_levels.fitted(-measured, jnp.asarray(basis))) == 0).all()
+    misfit = 2 * number * (got @ (1 - shape)) - wanted
+    assert (misfit**2 / number).sum() < 1e-3 * (wanted**2 / number).sum()
+    assert (np.asarray(line_levels.fitted(-measured, number, shape)) == 0).all()
+
+
+def test_sums_over_pairs_of_lines_are_those_of_a_loop():
+    rng = np.random.default_rng(7)
+    first, second, known = rng.normal(size=(3, 20)), rng.normal(size=(3, 20)), rng.random(20) > 0.3
+    found = line_levels.structure(first, second, known)
+    both = line_levels.pairs(first, known)
+    for lag in range(20):
+        pairs = [(r, r + lag) for r in range(20 - lag) if known[r] and known[r + lag]]
+        apart = sum((first[:, r] - first[:, s]) * (second[:, r] - second[:, s]) for r, s in pairs)
+        np.testing.assert_allclose(found[:, lag], apart, atol=1e-12)
+        np.testing.assert_allclose(both[:, lag], sum(first[:, r] + first[:, s] for r, s in pairs), atol=1e-12)
 
 
 def turned(ramps: Ramps) -> Ramps:

@@ -1,0 +1,229 @@
+"""What a sample of an exposure tells of its light and of the levels of its lines: what one_over_f learns.
+
+A difference of two groups is looked at a time, so that nothing as large as the sample is made of it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, UInt8
+
+from uptheramp.calibrate import flags
+from uptheramp.calibrate.instruments.core import Readout
+from uptheramp.calibrate.kernels import aperture, order, planes
+from uptheramp.calibrate.kernels.line_fit import Lines, part
+from uptheramp.calibrate.references.extract1d import Extract1d
+from uptheramp.calibrate.references.gain import Gain
+from uptheramp.calibrate.references.readnoise import ReadNoise
+from uptheramp.calibrate.stage1 import scene, side_kriging
+from uptheramp.calibrate.state import Ramps
+
+FREE = 1e4  # variance of a level that nothing is known of, in terms of what is known
+TEMPLATE_PASSES = 2
+FEWEST_FRAMES = 3  # from which a sample tells the noise
+NOISY = 2.0  # times the expected variance: beyond, a pixel has the weight that it shows in the sample
+
+Place = tuple[Int[Array, ""], Int[Array, ""]]  # integration and later group of a difference
+
+
+class Light(eqx.Module):
+    """What is typical of the difference of two neighbouring groups, DN (NaN where unknown), and what of it is the star.
+
+    `background` is the rest, alike in all pixels: it does not brighten with the star.
+    """
+
+    difference: Float[Array, "difference y x"]
+    background: Float[Array, "difference"]
+
+    @property
+    def star(self) -> Float[Array, "difference y x"]:
+        """The star's part, 0 where it is unknown."""
+        return jnp.where(jnp.isfinite(self.difference), self.difference - self.background[:, None, None], 0)
+
+
+class Frame(NamedTuple):
+    """What the template leaves of a difference, and where it is known."""
+
+    rest: Float[Array, "y x"]
+    good: Bool[Array, "y x"]
+
+
+class LineMeans(NamedTuple):
+    """What frames show of their lines: weighted means, and the sums of the weights (0 where no pixel is usable)."""
+
+    mean: Float[Array, "*any line output"]
+    weight: Float[Array, "*any line output"]
+
+
+def lines_of(r: Readout) -> Lines:
+    """How the lines of a read-out lie; interleaved outputs share one level."""
+    return Lines(-1 if abs(r.fast_axis) == 1 else -2, r.outputs if r.reference_correction == "amplifiers" else 1)
+
+
+def difference(
+    data: Float[Array, "*any group y x"], groupdq: UInt8[Array, "*any group y x"], later: Int[Array, ""]
+) -> tuple[Float[Array, "*any y x"], Bool[Array, "*any y x"]]:
+    """Difference of a group and the one before it, and where it is free of flags."""
+
+    def group(x: Array, number: Int[Array, ""]) -> Array:
+        return jax.lax.dynamic_index_in_dim(x, number, -3, keepdims=False)
+
+    before = later - 1
+    bad = (group(groupdq, later) | group(groupdq, before)) & (flags.DO_NOT_USE | flags.SATURATED)
+    jumped = group(groupdq, later) & flags.JUMP_DET
+    step = group(data, later) - group(data, before)
+    return step, ((bad | jumped) == 0) & jnp.isfinite(step)
+
+
+def usable(sample: Ramps) -> Bool[Array, "y x"]:
+    """Pixels that see light; what reference pixels say refpix has heard."""
+    return (sample.pixeldq & (flags.DO_NOT_USE | flags.REFERENCE_PIXEL)) == 0
+
+
+def light_and_noise(
+    sample: Ramps, gain: Gain, readnoise: ReadNoise, extract1d: Extract1d | None, n_sigma: float | Array
+) -> tuple[Light, Float[Array, "y x"], Bool[Array, "y x"]]:
+    """Median differences at one brightness; their variance by reads and photons, DN^2; pixels without light."""
+    reads = jnp.asarray(readnoise.data) ** 2 / sample.readout.nframes
+    known = (jnp.asarray(gain.data) > 0) & jnp.isfinite(reads)
+
+    def variance(template: Array) -> Float[Array, "y x"]:
+        photons = jnp.nanmean(jnp.where(jnp.isfinite(template), jnp.maximum(template, 0), jnp.nan), 0)
+        return jnp.where(known, reads + jnp.nan_to_num(photons) / jnp.where(known, gain.data, 1), 0)
+
+    def at(scale: Float[Array, "integration"]) -> Float[Array, "difference y x"]:
+        def one(later: Int[Array, ""]) -> Float[Array, "y x"]:
+            step, good = difference(sample.data, sample.groupdq, later)
+            return order.median(step / scale[:, None, None], good)
+
+        return jax.lax.map(one, jnp.arange(1, sample.readout.ngroups))
+
+    template = at(jnp.ones(len(sample.data), sample.data.dtype))
+    for _ in range(TEMPLATE_PASSES):
+        template = at(_brightness(sample, template, aperture.ratio(jnp.ones_like(reads), variance(template))))
+    unlit = _unlit(template, sample, extract1d, n_sigma)
+    return Light(template, _background(template, unlit)), variance(template), unlit
+
+
+def _brightness(
+    sample: Ramps, template: Float[Array, "difference y x"], weight: Float[Array, "y x"]
+) -> Float[Array, "integration"]:
+    """Each integration in terms of the template (1 where that cannot be told)."""
+    light = jnp.where(jnp.isfinite(template), template, 0)
+
+    def one(x: tuple[Array, Array]) -> Float[Array, ""]:
+        def add(total: Float[Array, "2"], later: Int[Array, ""], light: Float[Array, "y x"]) -> Float[Array, "2"]:
+            step, good = difference(*x, later)
+            seen = jnp.where(good, weight * light, 0)
+            return total + jnp.stack([(seen * step).sum(), (seen * light).sum()])
+
+        overlap, norm = planes.fold(add, jnp.zeros(2, template.dtype), jnp.arange(1, sample.readout.ngroups), light)
+        return jnp.where((norm > 0) & (overlap > 0), overlap / jnp.where(norm > 0, norm, 1), 1)
+
+    return jax.lax.map(one, (sample.data, sample.groupdq))
+
+
+def _unlit(
+    template: Float[Array, "difference y x"], sample: Ramps, extract1d: Extract1d | None, n_sigma: float | Array
+) -> Bool[Array, "y x"]:
+    """Pixels without light in the template's slope, and outside the aperture if the lines run across it.
+
+    Along the dispersion the aperture would take whole lines, with the ends that no light reaches.
+    """
+    later = jnp.arange(1, sample.readout.ngroups)
+    share = (later * later[::-1])[:, None, None] * jnp.isfinite(template).astype(template.dtype)  # in a straight line
+    total = share.sum(0)
+    slope = aperture.ratio((share * jnp.nan_to_num(template)).sum(0), total)
+    dark = scene.unlit(jnp.where((total > 0) & usable(sample), slope, jnp.nan), n_sigma)
+    if extract1d is not None and extract1d.dispersion_axis == abs(sample.readout.slow_axis):
+        across = aperture.across_axis(extract1d.dispersion_axis)
+        dark = dark & (aperture.coverage(extract1d.lower, extract1d.upper, dark.shape, across) == 0)
+    return dark
+
+
+def _background(template: Float[Array, "difference y x"], unlit: Bool[Array, "y x"]) -> Float[Array, "difference"]:
+    """Median of the unlit pixels: alike in a line, what is no light of the star would pass for a level."""
+    flat = template.reshape(len(template), -1).T
+    return jnp.nan_to_num(order.median(flat, jnp.isfinite(flat) & unlit.ravel()[:, None]))
+
+
+def places(sample: Ramps) -> Place:
+    """All differences of the sample."""
+    integration, later = jnp.meshgrid(jnp.arange(len(sample.data)), jnp.arange(1, sample.readout.ngroups))
+    return integration.ravel(), later.ravel()
+
+
+def frames(sample: Ramps, light: Light, weight: Float[Array, "y x"], axes: tuple[int, ...]) -> Callable[[Place], Frame]:
+    """How to look at one difference of the sample without the star, whose brightness is free over `axes`."""
+    return partial(_frame, sample, light, light.star, weight, axes)
+
+
+def _frame(
+    sample: Ramps,
+    light: Light,
+    star: Float[Array, "difference y x"],
+    weight: Float[Array, "y x"],
+    axes: tuple[int, ...],
+    place: Place,
+) -> Frame:
+    integration, later = place
+    step, good = difference(sample.data[integration], sample.groupdq[integration], later)
+    expected = light.difference[later - 1]
+    good = good & jnp.isfinite(expected)
+    rest = jnp.where(good, step - expected, 0)
+    return Frame(rest - part(rest, star[later - 1], weight * good, axes), good)
+
+
+def line_means(frame: Frame, weight: Float[Array, "y x"], lines: Lines) -> LineMeans:
+    """Weighted mean of each line, 0 where there is none."""
+    total = lines.sums(weight * frame.good)
+    return LineMeans(aperture.ratio(lines.sums(weight * frame.rest), total), total)
+
+
+def measured_weight(
+    look: Callable[[Place], Frame],
+    where: Place,
+    weight: Float[Array, "y x"],
+    unlit: Bool[Array, "y x"],
+    lines: Lines,
+) -> Float[Array, "y x"]:
+    """Weights by the noise that the sample shows: in unlit pixels on the whole, and in a pixel that has far more."""
+    if len(where[0]) < FEWEST_FRAMES:
+        return weight
+
+    def add(sums: tuple[Array, Array], *place: Int[Array, ""]) -> tuple[Array, Array]:
+        frame = look(place)
+        level = lines.spread(line_means(frame, weight * unlit, lines).mean, weight.shape)
+        return sums[0] + jnp.where(frame.good, frame.rest - level, 0) ** 2, sums[1] + frame.good
+
+    squares, count = planes.fold(add, (jnp.zeros_like(weight), jnp.zeros(weight.shape, jnp.int32)), *where)
+    excess = weight * squares / jnp.maximum(count, 1)  # measured variance over the expected one
+    known = unlit & (weight > 0) & (count > 0)
+    typical = order.median(excess.ravel(), known.ravel())
+    typical = jnp.where(typical > 0, typical, 1)
+    return weight / jnp.where(excess > NOISY * typical, excess, typical)
+
+
+def covariance(seen: LineMeans, kriging: bool) -> Float[Array, "level level"]:
+    """Covariance C of the levels (line, output), DN^2, from what the unlit pixels of frames show of them.
+
+    What all outputs share and what each has of its own, by stage1/side_kriging.py; an offset of all lines is free.
+    Without `kriging` all levels are.
+    """
+    level, total = (x.astype(jnp.float64) for x in seen)
+    number, outputs = level.shape[1:]
+    if not kriging:
+        precision = total.mean(0)
+        typical = 1 / jnp.maximum(order.median(precision.ravel(), precision.ravel() > 0), 1e-30)
+        return FREE * jnp.nan_to_num(typical) * jnp.eye(number * outputs)
+    alive = (total > 0).any((1, 2), keepdims=True)  # differences that no pixel has show nothing, nor do they count
+    noise = jnp.where(alive, 1 / total, 0)
+    share = len(level) / jnp.maximum(alive.sum(), 1)
+    by_output = [[x[..., o] for o in range(outputs)] for x in (level, noise)]
+    common, own = (share * c for c in side_kriging.drift(*by_output))
+    common = common + FREE * jnp.diagonal(common + own).mean()
+    return jnp.kron(common, jnp.ones((outputs, outputs))) + jnp.kron(own, jnp.eye(outputs))
