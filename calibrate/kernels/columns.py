@@ -1,32 +1,96 @@
 """Bare array maths of overlapping spectra: each column's pixels as a sum of known shapes, solved for their amounts.
 
 Images have shape (n, y, x), light is dispersed along x; a column is solved by itself. With k shapes a column reduces to
-k sums of the data and k (k + 1) / 2 of the weights, so nothing larger is ever solved. The sums over y are written as
-`einsum`, which a CPU does some 20 times faster than reductions of a middle axis.
+k sums of the data and k (k + 1) / 2 of the weights, so nothing larger is ever solved.
 """
 
-from itertools import combinations_with_replacement
+from collections.abc import Callable
+from functools import reduce
+from operator import add
+from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 Matrix = Float[Array, "n shape shape x"]
+
+TILE = (16, 256)  # rows and columns of all maps that stay in the cache
+
+
+def _tiled(of_row: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Sum `of_row` of images (n, x) and sets of maps (map, x) over the rows, tile by tile.
+
+    `plain` gives the same sums by `einsum`, for images that are not made of tiles and for derivatives. That turns the
+    images first, and writes products of maps down, so it takes several times as long on a CPU.
+    """
+
+    @jax.custom_jvp
+    def sums(images: Array, *maps: Array) -> Any:
+        if any(size == 0 or size % part for size, part in zip(images.shape[1:], TILE, strict=True)):
+            return plain(images, *maps)
+        rows, columns = (size // part for size, part in zip(images.shape[1:], TILE, strict=True))
+
+        def down(column: Int[Array, ""]) -> Any:
+            def of_tile(row: Int[Array, ""]) -> Any:
+                corner = (0, row * TILE[0], column * TILE[1])
+                cut = [jax.lax.dynamic_slice(p, corner, (len(p), *TILE)) for p in (images, *maps)]
+                return reduce(_both, (of_row(*(c[:, k] for c in cut)) for k in range(TILE[0])))
+
+            start = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(of_tile, 0))
+            return jax.lax.fori_loop(0, rows, lambda row, found: _both(found, of_tile(row)), start)
+
+        tiles = jax.lax.map(down, jnp.arange(columns))
+        return jax.tree.map(lambda t: jnp.moveaxis(t, 0, -2).reshape(*t.shape[1:-1], -1), tiles)
+
+    @sums.defjvp
+    def _derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        return sums(*primals), jax.jvp(plain, primals, tangents)[1]
+
+    return sums
+
+
+def _both(left: Any, right: Any) -> Any:
+    return jax.tree.map(add, left, right)
+
+
+_total = _tiled(
+    lambda image, maps: image[:, None] * maps,
+    lambda images, maps: jnp.einsum("nyx,myx->nmx", images, maps),
+)
+_crossed = _tiled(
+    lambda image, left, right: [(image * one)[:, None] * right for one in left],
+    lambda images, left, right: [jnp.einsum("nyx,myx->nmx", images, one * right) for one in left],
+)
+_gram = _tiled(  # each pair once
+    lambda image, maps: [(image * maps[a])[:, None] * maps[a:] for a in range(len(maps))],
+    lambda images, maps: [jnp.einsum("nyx,myx->nmx", images, maps[a] * maps[a:]) for a in range(len(maps))],
+)
 
 
 def total(maps: Float[Array, "map y x"], images: Float[Array, "n y x"]) -> Float[Array, "n map x"]:
     """Sum over a column of each map times each image."""
-    return jnp.einsum("myx,nyx->nmx", maps, images)
+    return _total(images, maps)
+
+
+def crossed(
+    left: Float[Array, "left y x"], right: Float[Array, "right y x"], weight: Float[Array, "n y x"]
+) -> Float[Array, "n left right x"]:
+    """Sum over a column of the products of two maps, weighted."""
+    return jnp.stack(_crossed(weight, left, right), 1)
 
 
 def gram(maps: Float[Array, "map y x"], weight: Float[Array, "n y x"]) -> Float[Array, "n map map x"]:
-    """Sum over a column of the products of every two maps, weighted: each pair is summed once."""
-    count = len(maps)
-    pairs = list(combinations_with_replacement(range(count), 2))
-    sums = total(jnp.stack([maps[a] * maps[b] for a, b in pairs]), weight)
-    index = {pair: k for k, pair in enumerate(pairs)}
-    return jnp.stack(
-        [jnp.stack([sums[:, index[min(a, b), max(a, b)]] for b in range(count)], 1) for a in range(count)], 1
-    )
+    """Sum over a column of the products of every two maps, weighted."""
+    upper, count = _gram(weight, maps), range(len(maps))
+    return jnp.stack([jnp.stack([upper[min(a, b)][:, abs(a - b)] for b in count], 1) for a in count], 1)
+
+
+def between(left: Float[Array, "n shape map x"], matrix: Matrix) -> Float[Array, "n shape shape x"]:
+    """`left matrix left^T` in every column, written out over whole planes."""
+    maps = range(left.shape[2])
+    half = reduce(add, (left[:, :, m, None] * matrix[:, m][:, None] for m in maps))
+    return reduce(add, (half[:, :, m, None] * left[:, None, :, m] for m in maps))
 
 
 def influence(

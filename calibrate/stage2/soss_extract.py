@@ -217,7 +217,9 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         | jnp.where(dark, flags.NON_SCIENCE, 0)
     ).astype(state.dq.dtype)
     one, other = np.triu_indices(count, 1)
-    shared = spread[0][:, one, other] + spread[1][:, one, other]  # the error of the flat is common to all times
+    shared = _elements(spread[0], one, other) + _elements(
+        spread[1], one, other
+    )  # the error of the flat is common to all times
     column = np.arange(width)
     pairs = np.stack([np.add.outer(k * width, column).ravel() for k in (one, other)], 1)
 
@@ -229,9 +231,9 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     own = np.arange(count)
     spectra = Spectra(
         flux=end_to_end(flux),
-        var_poisson=end_to_end(spread[0][:, own, own]),
-        var_rnoise=end_to_end(spread[1][:, own, own]),
-        var_flat=end_to_end(spread[2][:, own, own]),
+        var_poisson=end_to_end(_elements(spread[0], own, own)),
+        var_rnoise=end_to_end(_elements(spread[1], own, own)),
+        var_flat=end_to_end(_elements(spread[2], own, own)),
         background=level.reshape(len(flux), -1),
         dq=dq.reshape(len(flux), -1),
         npixels=pixels.reshape(-1),
@@ -259,12 +261,10 @@ def _inside(
     boxes: Float[Array, "order y x"], shapes: Float[Array, "shape y x"], seen: Float[Array, "n y x"]
 ) -> Float[Array, "n order shape x"]:
     """Part of each shape in a box, beyond its own order; of that, less what lies on bad pixels."""
-    count, every = len(boxes), len(shapes)
-    product = (boxes[:, None] * shapes[None]).reshape(count * every, *shapes.shape[1:])
-    inside = columns.total(product, seen).reshape(len(seen), count, every, -1)
+    count = len(boxes)
     whole = (boxes * shapes[:count]).sum(1)
     own = np.arange(count)
-    return inside.at[:, own, own].add(-whole)
+    return columns.crossed(boxes, shapes, seen).at[:, own, own].add(-whole)
 
 
 def _together(
@@ -282,7 +282,13 @@ def _spread(
     maps: Float[Array, "map y x"], share: Float[Array, "n order map x"], variance: Float[Array, "n y x"]
 ) -> Float[Array, "n order order x"]:
     """Covariance of the orders of a column, from the variances of its pixels."""
-    return jnp.einsum("nkmx,nmlx,njlx->nkjx", share, columns.gram(maps, variance), share)
+    return columns.between(share, columns.gram(maps, variance))
+
+
+def _elements(matrix: Float[Array, "n order order x"], one: np.ndarray, other: np.ndarray) -> Float[Array, "n pair x"]:
+    """Single elements, by slices: gathering them would make XLA compute them out of order."""
+    planes = [matrix[:, a, b] for a, b in zip(one, other, strict=True)]
+    return jnp.stack(planes, 1) if planes else matrix[:, 0, :0]
 
 
 def _restores(params: Extract1dParams) -> bool:

@@ -144,6 +144,35 @@ def test_inverse_of_columns_is_the_inverse():
     assert (found[:, 5, :, 2] == 0).all()
 
 
+def test_sums_by_tiles_and_their_derivatives_are_the_plain_ones():
+    rng = np.random.default_rng(4)
+    height, width = 2 * columns.TILE[0], 2 * columns.TILE[1]
+    maps, others, images = (rng.normal(size=(k, height, width)) for k in (3, 2, 4))
+    sums = jax.jit(lambda m, o, i: (columns.total(m, i), columns.crossed(m, o, i), columns.gram(m, i)))
+    terms = ("myx,nyx->nmx", (maps, images)), ("myx,oyx,nyx->nmox", (maps, others, images))
+    terms = (*terms, ("ayx,byx,nyx->nabx", (maps, maps, images)))
+    plain = [np.einsum(rule, *of) for rule, of in terms]
+    for found, expected in zip(sums(maps, others, images), plain, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    planes = [rng.normal(size=p.shape) for p in plain]
+
+    def figure(*given):
+        return sum(jnp.sum(plane * found) for plane, found in zip(planes, sums(*given), strict=True))
+
+    by_maps, by_others, by_images = jax.grad(figure, (0, 1, 2))(maps, others, images)
+    t, c, g = planes
+    np.testing.assert_allclose(by_others, np.einsum("nmox,myx,nyx->oyx", c, maps, images), rtol=1e-9, atol=1e-9)
+    expected = np.einsum("nmx,myx->nyx", t, maps) + np.einsum("nmox,myx,oyx->nyx", c, maps, others)
+    np.testing.assert_allclose(
+        by_images, expected + np.einsum("nabx,ayx,byx->nyx", g, maps, maps), rtol=1e-9, atol=1e-9
+    )
+    expected = np.einsum("nmx,nyx->myx", t, images) + np.einsum("nmox,oyx,nyx->myx", c, others, images)
+    both = g + np.moveaxis(g, 1, 2)
+    np.testing.assert_allclose(
+        by_maps, expected + np.einsum("nabx,byx,nyx->ayx", both, maps, images), rtol=1e-9, atol=1e-9
+    )
+
+
 def whole_table(made, state):
     """State and references of all steps of the table, with a sky and a flat."""
     shape = state.data.shape[-2:]
