@@ -9,8 +9,13 @@ for the image, () none. The scales are eliminated by projection, P r = r - T (su
     b = G Z^T w P image,   G = (A + C^-1)^-1,   A = Z^T w P Z.
 
 P takes out T under whatever scales, so a level never holds any of a scene that only its brightness changes, whatever G.
+A measured template has noise v. Images come less the template, so the scale s lacks E = sum w v in its numerator and
+has E too much in its denominator; what that leaves of the light is alike in all pixels of a line, as a level is. So
+
+    s = (sum w T image + E) / (sum w T^2 - E).
+
 Source: Rao & Toutenburg (1995), Linear Models, sections 3.7 and 4.2; the expectation step for missing pixels:
-Dempster, Laird & Rubin (1977).
+Dempster, Laird & Rubin (1977); noise in the regressor: Fuller (1987), Measurement Error Models, section 1.2.
 """
 
 from typing import NamedTuple
@@ -47,12 +52,23 @@ class Lines(NamedTuple):
         return jnp.repeat(jnp.swapaxes(level, -1, -2), pixels, axis=-2)
 
 
-def part(image: Image, template: Image, weight: Image, axes: tuple[int, ...]) -> Image:
-    """What of an image is the template, each set of pixels with its own scale."""
+def part(
+    image: Image, template: Image, weight: Image, axes: tuple[int, ...], noise: Float[Array, "y x"] | float = 0.0
+) -> Image:
+    """What of an image less the template (of variance `noise`) is light, each set of pixels with its own scale."""
     if not axes:
         return jnp.zeros_like(image)
-    overlap = (weight * template * image).sum(axes, keepdims=True)
-    return ratio(overlap, (weight * template**2).sum(axes, keepdims=True)) * template
+    overlap, power, lost = (
+        (weight * x).sum(axes, keepdims=True)
+        for x in (template * image, template**2, jnp.broadcast_to(noise, image.shape))
+    )
+    lost = _counted(lost, power)
+    return ratio(overlap + lost, power - lost) * template
+
+
+def _counted(noise: Float[Array, "..."], power: Float[Array, "..."]) -> Float[Array, "..."]:
+    """What of the noise counts: where it is most of the power there is no scale worth the name."""
+    return jnp.where(noise < power / 2, noise, 0)
 
 
 def normal(
@@ -92,8 +108,11 @@ def levels(
     response: Float[Array, "level level"],
     axes: tuple[int, ...],
     lines: Lines,
+    noise: Float[Array, "y x"] | float = 0.0,
 ) -> Float[Array, "image line output"]:
-    """Levels of images, each with its template; pixels that are not good take part with the values of the model.
+    """Levels of images, each less its template (of variance `noise`).
+
+    Pixels that are not good take part with the values of the model.
 
     Only sums over an image are kept of it, in float64: what they leave of each other is small beside them.
     """
@@ -107,8 +126,10 @@ def levels(
 
     def seen(x: tuple[Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
         image, good, star = x
-        weighed, light = jnp.where(good, weight * image, 0), weight * star
-        return over(weighed * star), by_level(weighed), over(light * star), over(jnp.where(good, light, 0) * star)
+        weighed, admitted = jnp.where(good, weight * image, 0), jnp.where(good, weight, 0)
+        power, known = over(weight * star**2), over(admitted * star**2)
+        lost, of_known = _counted(over(weight * noise), power), _counted(over(admitted * noise), known)
+        return over(weighed * star) + of_known, by_level(weighed), power - lost, known - of_known
 
     def filled(x: tuple[Array, ...]) -> tuple[Array, Array]:
         good, star, overlap, level_sum, norm, scale, level = x

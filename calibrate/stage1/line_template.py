@@ -24,7 +24,7 @@ from uptheramp.calibrate.state import Ramps
 
 FREE = 1e4  # variance of a level that nothing is known of, in terms of what is known
 TEMPLATE_PASSES = 2
-FEWEST_FRAMES = 3  # from which a sample tells the noise
+MEDIAN = jnp.pi / 2  # variance of the median of many Gaussian samples, in terms of that of their mean
 NOISY = 2.0  # times the expected variance: beyond, a pixel has the weight that it shows in the sample
 
 Place = tuple[Int[Array, ""], Int[Array, ""]]  # integration and later group of a difference
@@ -33,11 +33,13 @@ Place = tuple[Int[Array, ""], Int[Array, ""]]  # integration and later group of 
 class Light(eqx.Module):
     """What is typical of the difference of two neighbouring groups, DN (NaN where unknown), and what of it is the star.
 
-    `background` is the rest, alike in all pixels: it does not brighten with the star.
+    `background` is no light of the star, alike in all pixels: it does not brighten with it. `noise` is the variance of
+    a typical difference, DN^2.
     """
 
     difference: Float[Array, "difference y x"]
     background: Float[Array, "difference"]
+    noise: Float[Array, "y x"]
 
     @property
     def star(self) -> Float[Array, "difference y x"]:
@@ -106,7 +108,13 @@ def light_and_noise(
     for _ in range(TEMPLATE_PASSES):
         template = at(_brightness(sample, template, aperture.ratio(jnp.ones_like(reads), variance(template))))
     unlit = _unlit(template, sample, extract1d, n_sigma)
-    return Light(template, _background(template, unlit)), variance(template), unlit
+    noise = variance(template)
+    return Light(template, _background(template, unlit), noise_of_median(noise, sample)), noise, unlit
+
+
+def noise_of_median(variance: Float[Array, "y x"], sample: Ramps) -> Float[Array, "y x"]:
+    """Variance of the median over the sample of what has this variance."""
+    return MEDIAN * variance / len(sample.data)
 
 
 def _brightness(
@@ -175,7 +183,7 @@ def _frame(
     expected = light.difference[later - 1]
     good = good & jnp.isfinite(expected)
     rest = jnp.where(good, step - expected, 0)
-    return Frame(rest - part(rest, star[later - 1], weight * good, axes), good)
+    return Frame(rest - part(rest, star[later - 1], weight * good, axes, light.noise), good)
 
 
 def line_means(frame: Frame, weight: Float[Array, "y x"], lines: Lines) -> LineMeans:
@@ -184,26 +192,28 @@ def line_means(frame: Frame, weight: Float[Array, "y x"], lines: Lines) -> LineM
     return LineMeans(aperture.ratio(lines.sums(weight * frame.rest), total), total)
 
 
-def measured_weight(
-    look: Callable[[Place], Frame],
-    where: Place,
-    weight: Float[Array, "y x"],
-    unlit: Bool[Array, "y x"],
-    lines: Lines,
-) -> Float[Array, "y x"]:
-    """Weights by the noise that the sample shows: in unlit pixels on the whole, and in a pixel that has far more."""
-    if len(where[0]) < FEWEST_FRAMES:
-        return weight
+def shown(
+    look: Callable[[Place], Frame], where: Place, weight: Float[Array, "y x"], lines: Lines
+) -> tuple[Float[Array, "y x"], Float[Array, "y x"]]:
+    """Mean square of what frames leave of each pixel, DN^2: as it is, and beside the levels that `weight` finds."""
 
-    def add(sums: tuple[Array, Array], *place: Int[Array, ""]) -> tuple[Array, Array]:
+    def add(sums: tuple[Array, Array, Array], *place: Int[Array, ""]) -> tuple[Array, Array, Array]:
         frame = look(place)
-        level = lines.spread(line_means(frame, weight * unlit, lines).mean, weight.shape)
-        return sums[0] + jnp.where(frame.good, frame.rest - level, 0) ** 2, sums[1] + frame.good
+        own = frame.rest - lines.spread(line_means(frame, weight, lines).mean, weight.shape)
+        squares, of_own = sums[0] + frame.rest**2, sums[1] + jnp.where(frame.good, own, 0) ** 2
+        return squares, of_own, sums[2] + frame.good
 
-    squares, count = planes.fold(add, (jnp.zeros_like(weight), jnp.zeros(weight.shape, jnp.int32)), *where)
-    excess = weight * squares / jnp.maximum(count, 1)  # measured variance over the expected one
-    known = unlit & (weight > 0) & (count > 0)
-    typical = order.median(excess.ravel(), known.ravel())
+    zero = jnp.zeros_like(weight)
+    squares, of_own, count = planes.fold(add, (zero, zero, jnp.zeros(zero.shape, jnp.int32)), *where)
+    return squares / jnp.maximum(count, 1), of_own / jnp.maximum(count, 1)
+
+
+def measured_weight(
+    variance: Float[Array, "y x"], weight: Float[Array, "y x"], unlit: Bool[Array, "y x"]
+) -> Float[Array, "y x"]:
+    """Weights by the noise that a sample shows: in unlit pixels on the whole, and in a pixel that has far more."""
+    excess = weight * variance  # measured over expected
+    typical = order.median(excess.ravel(), (unlit & (excess > 0)).ravel())
     typical = jnp.where(typical > 0, typical, 1)
     return weight / jnp.where(excess > NOISY * typical, excess, typical)
 

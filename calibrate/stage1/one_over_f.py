@@ -3,6 +3,8 @@
 The steps of other pipelines that this one unites and what each leaves to be desired: docs/one_over_f_spectra.md.
 """
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -18,6 +20,7 @@ from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
 METHODS = ("background", "template", "joint")
+FEWEST_FRAMES = 3  # from which a sample tells the noise
 
 
 class LineTemplate(eqx.Module):
@@ -76,8 +79,13 @@ def learn_template(sample: Ramps, refs: OneOverFRefs, params: OneOverFParams) ->
         sample, refs.gain, refs.readnoise, refs.extract1d, params.n_sigma
     )
     weight = aperture.ratio(line_template.usable(sample).astype(variance.dtype), variance)
-    look = line_template.frames(sample, light, weight, _axes("joint", refs.extract1d, shape))
-    weight = line_template.measured_weight(look, where, weight, unlit, lines)
+    free = _axes("joint", refs.extract1d, shape)
+    look = line_template.frames(sample, light, weight, free)
+    if len(where[0]) >= FEWEST_FRAMES:
+        square, beside_levels = line_template.shown(look, where, weight * unlit, lines)
+        light = replace(light, noise=line_template.noise_of_median(square, sample))
+        weight = line_template.measured_weight(beside_levels, weight, unlit)
+        look = line_template.frames(sample, light, weight, free)
     seen = jax.lax.map(lambda place: line_template.line_means(look(place), weight * unlit, lines), where)
 
     used = weight * unlit if params.method == "background" else weight
@@ -114,7 +122,7 @@ def one_over_f(state: Ramps, refs: OneOverFRefs, params: OneOverFParams) -> tupl
             return jnp.where(good, difference - expected[later - 1], 0), good
 
         images, good = jax.lax.map(rest, jnp.arange(1, state.readout.ngroups))
-        level = line_fit.levels(images, good, star, weight, response, axes, lines)
+        level = line_fit.levels(images, good, star, weight, response, axes, lines, template.light.noise)
         return x[0].at[1:].add(-lines.spread(jnp.cumsum(level, 0), shape))
 
     return eqx.tree_at(lambda s: s.data, state, jax.lax.map(cleaned, (jnp.asarray(state.data), state.groupdq))), None

@@ -99,6 +99,27 @@ def test_columns_that_are_read_as_lines_are_rows_turned(axes):
     )
 
 
+def test_the_noise_of_a_template_takes_no_light():
+    """A scale that the noise of the template makes too small leaves light in the rows of the trace.
+
+    What is left beyond the first order of the noise is less than a tenth of that.
+    """
+    rng = np.random.default_rng(8)
+    light, weight, noise = 0.1 * trace(), np.full((LINES, FAST), 1 / 400), np.full((LINES, FAST), 400 / 24)
+    response = line_fit.response(line_fit.normal(light, weight, (-2,), ROWS), 4.0 * jnp.eye(LINES * OUTPUTS))
+    template = light + rng.standard_normal((300, LINES, FAST)) * np.sqrt(noise)
+    good = np.ones(template.shape, bool)
+
+    def taken(noise):
+        level = line_fit.levels(light - template, good, template, weight, response, (-2,), ROWS, noise)
+        by_template = (np.asarray(ROWS.spread(level, light.shape)) * light).sum((1, 2)) / (light**2).sum()
+        return by_template.mean(), by_template.std() / np.sqrt(len(level))
+
+    (left, _), (before, error) = taken(noise), taken(0.0)
+    assert before > 10 * error
+    assert abs(left) < 0.1 * before
+
+
 def test_missing_pixels_do_not_pull_the_levels():
     """What the rounds of filling leave is far below the error of a level: against weights of zero in the fit itself."""
     rng = np.random.default_rng(5)
@@ -200,7 +221,9 @@ def test_drift_is_taken_out_to_its_error(case):
 def test_a_transit_stays_in_the_light(case):
     """Under a depth that differs from column to column a joint fit finds no levels; one scale for the image does."""
     light = np.diff(np.asarray(case.clean.data)[0], axis=0)
-    template = replace(case.refs.line_template, light=Light(jnp.asarray(light), jnp.full(GROUPS - 1, SKY_DN)))
+    template = replace(
+        case.refs.line_template, light=Light(jnp.asarray(light), jnp.full(GROUPS - 1, SKY_DN), jnp.zeros(SHAPE))
+    )
     refs = replace(case.refs, line_template=template)
     lost = {m: np.abs(cleaned(case.clean, refs, OneOverFParams(method=m)) - case.clean.data).max() for m in METHODS}
     dip = DEPTH.max() * 400 * (GROUPS - 1)
