@@ -103,17 +103,21 @@ def true_channels(reduced: Reduced, observation: Observation, truth: Truth) -> T
     shares, weights = end_to_end(pixel_weights(reduced)), reduced.binning.weights
     good = end_to_end([~reduced.lost] * len(which))
     star = end_to_end(truth.order_e_per_s[which]) * good
-    seen = (shares * star).sum(across) * _calibration(reduced)  # the flat takes the gains out of the spectra
+    seen = (shares * star).sum(across) * calibration(reduced)  # the flat takes the gains out of the spectra
     flux, lost = (np.concatenate(x[which]) for x in (truth.flux_e_per_s, truth.depth_flux_e_per_s))
     depth_of = np.where(flux > 0, lost, 0) / np.where(flux > 0, flux, 1)
     everything = [np.arange(len(seen))]
     depth = np.concatenate([truth_depth(seen, seen * depth_of, w, everything) for w in weights])
     variance = pixel_variance(
-        truth.rate_e_per_s, truth.read_noise_e, reduced.exposure.readout, truth.facts["frame_time_s"], _typical(reduced)
+        truth.rate_e_per_s,
+        truth.read_noise_e,
+        reduced.exposure.readout,
+        truth.facts["frame_time_s"],
+        typical_groups(reduced),
     )
     variance = end_to_end([np.where(np.isfinite(variance), variance, 0)] * len(which))
     limits = [
-        channel_limits(star, variance * good, shares, w * _calibration(reduced), everything, dispersion_axis=axis)[0]
+        channel_limits(star, variance * good, shares, w * calibration(reduced), everything, dispersion_axis=axis)[0]
         for w in weights
     ]
     light = weights * seen
@@ -131,7 +135,11 @@ def _true_band(reduced: Reduced, observation: Observation, truth: Truth) -> True
     flux, lost = truth.flux_e_per_s[0], truth.depth_flux_e_per_s[0]
     depth = truth_depth(seen, seen * lost / flux, np.ones(len(seen)), [np.arange(len(seen))])
     variance = pixel_variance(
-        truth.rate_e_per_s, truth.read_noise_e, reduced.exposure.readout, truth.facts["frame_time_s"], _typical(reduced)
+        truth.rate_e_per_s,
+        truth.read_noise_e,
+        reduced.exposure.readout,
+        truth.facts["frame_time_s"],
+        typical_groups(reduced),
     )
     variance = np.where(good & np.isfinite(variance), variance, 0)
     limit = light_curve_limit(truth.star_e_per_s.ravel(), variance.ravel(), share.ravel())
@@ -170,7 +178,7 @@ def system_of(
     )
 
 
-def _calibration(reduced: Reduced) -> Float[np.ndarray, "dispersion"]:
+def calibration(reduced: Reduced) -> Float[np.ndarray, "dispersion"]:
     """What one DN/s becomes at each dispersion pixel before the extraction, up to a common factor.
 
     1 where no photom ran, or where it came after (SOSS): then it is in the weights of the pixels.
@@ -185,7 +193,7 @@ def _calibration(reduced: Reduced) -> Float[np.ndarray, "dispersion"]:
     return np.where(wavelength > 0, response / np.where(step_um > 0, step_um, 1), 0)
 
 
-def _typical(reduced: Reduced) -> np.ndarray:
+def typical_groups(reduced: Reduced) -> np.ndarray:
     """Groups usable in most integrations."""
     unusable = flags.DO_NOT_USE | flags.SATURATED
     return ((reduced.groupdq & unusable) == 0).mean(0) > 0.5

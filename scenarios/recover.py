@@ -85,12 +85,11 @@ def _reduce(
     refs, references = made(asked, observation, constants)
     reduced = reduce_exposure(files, out, refs, table, parameters, power, range_um, quiet)
     mean = pink = None
-    if task.twin or task.pink:
+    if task.twin:
         mean = rendered_curves(mean_rendering(observation, constants), reduced)
-    if task.pink and mean is not None:
-        pink = pink_covariance(mean, reduced, observation, constants)
-    true = true_channels(reduced, observation, truth)
-    return _Reduction(reduced, true, references, mean if task.twin else None, pink)
+    if task.pink:
+        pink = pink_covariance(reduced, observation, constants, truth)
+    return _Reduction(reduced, true_channels(reduced, observation, truth), references, mean, pink)
 
 
 def _answer(asked: Asked, observation: Observation, how: _Reduction) -> Answer:

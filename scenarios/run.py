@@ -93,8 +93,8 @@ def run_mode(
     write_planet(folder, reduced.exposure.root, fitted, true.system, choices.limb_darkening)
     mean = rendered_curves(mean_rendering(observation, constants), reduced)
     progress("noise-free twin", 1, 1)
-    pink = pink_covariance(mean, reduced, observation, constants)
-    progress("1/f alone", 1, 1)
+    pink = pink_covariance(reduced, observation, constants, truth)
+    progress("limit of 1/f noise", 1, 1)
     twin = fit_planet(mean, true.system, choices.limb_darkening, choices.baseline_degree)
     metrics = judge_reduction(
         block.label, fitted, true, observation, twin, pink, modes=len(scenario.mode), resolving_power=power

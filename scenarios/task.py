@@ -29,7 +29,7 @@ class Asked:
 class Task:
     """One exposure (a seed, or its antithesis) and its cases; which of the extras are wanted with it.
 
-    `twin` asks for the noise-free twin, `pink` for the covariance that 1/f noise adds; both cost a reduction.
+    `twin` asks for the noise-free twin, which costs a reduction, `pink` for the covariance that 1/f noise adds.
     """
 
     asked: tuple[Asked, ...]

@@ -17,16 +17,8 @@ from uptheramp.calibrate.state import LightCurves, Ramps, Rates, Spectra, join
 from uptheramp.calibrate.stream import chunk_size, detector, local, masked, split
 from uptheramp.scenarios.reduced import Reduced
 from uptheramp.simulate.observation import Observation
-from uptheramp.simulate.ramps.render import Constants, draw_chunk, mean_chunk
+from uptheramp.simulate.ramps.render import Constants, mean_chunk
 
-INDEPENDENT = (
-    "poisson",
-    "cosmic_rays",
-    "snowballs",
-    "showers",
-    "ktc",
-    "read_noise",
-)  # random effects that the limit L_pr covers, or that cancel
 DECISIONS = ("saturation", "jump", "outlier_detection")  # steps that only set flags, which the twin is given
 
 
@@ -40,27 +32,6 @@ def mean_rendering(observation: Observation, constants: Constants, nonlinearity:
     def render(first: int, count: int) -> np.ndarray:
         data, memory[0] = mean_chunk(observation, constants, first, count, memory[0], nonlinearity=nonlinearity)
         return np.asarray(data)
-
-    return render
-
-
-def pink_rendering(observation: Observation, constants: Constants) -> Rendering:
-    """The same exposure with 1/f noise alone, and with the read noise of the reference pixels that are to follow it.
-
-    Chunks must be asked for in order.
-    """
-    only = tuple(name for name in observation.effects if name not in INDEPENDENT or name == "read_noise")
-    of_reference = np.where(np.asarray(constants.maps.light) > 0, 0, np.asarray(constants.maps.read_noise_e))
-    quiet = replace(
-        constants,
-        recipe=replace(constants.recipe, effects=only),
-        maps=replace(constants.maps, read_noise_e=of_reference.astype(np.float32)),
-    )
-    memory: list[Any] = [None]
-
-    def render(first: int, count: int) -> np.ndarray:
-        data, memory[0], _ = draw_chunk(observation, quiet, first, count, memory[0])
-        return data
 
     return render
 

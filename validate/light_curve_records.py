@@ -48,8 +48,8 @@ def scatter_records(
                 standard_error=error,
                 limit_high=high,
                 verdict=judged(ratio, None, high),
-                definition=f"Detrended rms out of transit over L_all = {limit_all * PPM:.1f} ppm (with 1/f, telegraph "
-                "noise, EMI and cosmic-ray losses).",
+                definition=f"Detrended rms out of transit over L_all = {limit_all * PPM:.1f} ppm (photons, reads and "
+                "1/f noise).",
             )
         )
     return tuple(records)

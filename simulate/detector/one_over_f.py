@@ -165,13 +165,18 @@ def pink(detector: Detector, readout: Readout, plan: Layout) -> Pink:
     )
 
 
-def line_covariance(plan: Layout, reads: int = 1) -> Float[np.ndarray, "line line"]:
-    """Covariance of the mean of each line and output, averaged over `reads` frames in a row, for unit amplitude.
+def level_covariance(
+    plan: Layout, readout: Readout, segments: int = 1
+) -> Float[np.ndarray, "group line_distance segment_distance"]:
+    """Covariance of the means of equal segments of lines of one output, by their distance, for unit amplitude.
 
-    sum_k v_k <exp(-r_k |t - t'|)> over the samples t of one line and t' of the other, by the number of pairs of samples
-    at each distance.
+    A mean is over the n samples of a segment and the averaged frames of a group. Distances run over 0 ... groups - 1,
+    1 - lines ... lines - 1 and 1 - segments ... segments - 1, zero in the middle. T > n clocks apart it is
+
+    sum_k v_k exp(-r_k (T - n + 1)) (<exp(-r_k j)>_j<n)^2;  of a segment itself sum_k v_k <exp(-r_k |i - j|)>_i,j<n.
     """
     rate, variance = poles(plan.slope)
+    fade, samples = rate * CLOCK_S, plan.kept // segments
     line = plan.kept + plan.overhead
     frame = plan.lines * line + plan.tail
 
@@ -179,13 +184,20 @@ def line_covariance(plan: Layout, reads: int = 1) -> Float[np.ndarray, "line lin
         step = np.arange(1 - n, n)
         return step, (n - np.abs(step)) / n**2
 
-    apart, often = pairs(plan.kept)
-    frames_apart, frames_often = pairs(reads)
-    by_lag = np.zeros(plan.lines)
-    for frames, weight in zip(frames_apart, frames_often, strict=True):
-        clocks = np.abs(np.arange(plan.lines)[:, None] * line + apart + frames * frame)
-        by_lag += weight * sum(v * (np.exp(-r * clocks * CLOCK_S) @ often) for r, v in zip(rate, variance, strict=True))
-    return by_lag[np.abs(np.subtract.outer(np.arange(plan.lines), np.arange(plan.lines)))]
+    apart, often = pairs(samples)
+    alone = sum(v * (np.exp(-f * np.abs(apart)) @ often) for f, v in zip(fade, variance, strict=True))
+    inside = np.exp(-fade * np.arange(samples)[:, None]).mean(0) ** 2
+    groups = np.arange(readout.ngroups)[:, None, None] * readout.frames_per_group * frame
+    lines = np.arange(1 - plan.lines, plan.lines)[:, None] * line
+    start = groups + lines + np.arange(1 - segments, segments) * samples
+
+    def of(clocks: np.ndarray) -> np.ndarray:
+        gap = np.maximum(np.abs(clocks) - samples + 1, 0)
+        far = sum(v * m * np.exp(-f * gap) for f, v, m in zip(fade, variance, inside, strict=True))
+        return np.where(clocks == 0, alone, far)
+
+    reads = zip(*pairs(readout.nframes), strict=True)
+    return np.sum([weight * of(start + step * frame) for step, weight in reads], axis=0)
 
 
 def initial(key: Key[Array, ""], params: Pink) -> Float[Array, "stream pole"]:
