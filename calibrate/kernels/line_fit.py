@@ -103,20 +103,19 @@ def response(
 def levels(
     image: Float[Array, "image y x"],
     good: Bool[Array, "image y x"],
-    template: Float[Array, "image y x"],
+    template: Float[Array, "y x"],
     weight: Float[Array, "y x"],
     response: Float[Array, "level level"],
     axes: tuple[int, ...],
     lines: Lines,
     noise: Float[Array, "y x"] | float = 0.0,
 ) -> Float[Array, "image line output"]:
-    """Levels of images, each less its template (of variance `noise`).
+    """Levels of images, each less the template (of variance `noise`).
 
     Pixels that are not good take part with the values of the model.
-
     Only sums over an image are kept of it, in float64: what they leave of each other is small beside them.
     """
-    shape = weight.shape
+    light = weight * template
 
     def over(x: Image) -> Float[Array, "..."]:
         return x.sum(axes, keepdims=True, dtype=jnp.float64) if axes else jnp.zeros((1, 1))  # no scale is free
@@ -124,29 +123,34 @@ def levels(
     def by_level(x: Image) -> Levels:
         return lines.sums(x.astype(jnp.float64))
 
-    def seen(x: tuple[Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        image, good, star = x
-        weighed, admitted = jnp.where(good, weight * image, 0), jnp.where(good, weight, 0)
-        power, known = over(weight * star**2), over(admitted * star**2)
-        lost, of_known = _counted(over(weight * noise), power), _counted(over(admitted * noise), known)
-        return over(weighed * star) + of_known, by_level(weighed), power - lost, known - of_known
+    def power_of(weight: Image) -> tuple[Array, Array]:
+        power = over(weight * template**2)
+        lost = _counted(over(weight * noise), power)
+        return power - lost, lost
+
+    def seen(x: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+        image, good = x
+        weighed = jnp.where(good, weight * image, 0)
+        power, lost = power_of(jnp.where(good, weight, 0))
+        return over(weighed * template) + lost, by_level(weighed), power
 
     def filled(x: tuple[Array, ...]) -> tuple[Array, Array]:
-        good, star, overlap, level_sum, norm, scale, level = x
-        model = scale.astype(star.dtype) * star + lines.spread(level.astype(star.dtype), shape)
+        good, overlap, level_sum, scale, level = x
+        model = scale.astype(template.dtype) * template + lines.spread(level.astype(template.dtype), weight.shape)
         model = jnp.where(good, 0, weight * model)
-        overlap = overlap + over(model * star)
-        whole = ratio(overlap, norm).astype(star.dtype)
-        return overlap, level_sum + by_level(model) - by_level(weight * star * whole)
+        overlap = overlap + over(model * template)
+        whole = ratio(overlap, power).astype(template.dtype)
+        return overlap, level_sum + by_level(model) - by_level(light * whole)
 
     def rescaled(x: tuple[Array, ...]) -> Array:
-        star, overlap, norm, level = x
-        return ratio(overlap - over(weight * star * lines.spread(level.astype(star.dtype), shape)), norm)
+        overlap, level = x
+        return ratio(overlap - over(light * lines.spread(level.astype(template.dtype), weight.shape)), power)
 
-    overlap, level_sum, norm, known = jax.lax.map(seen, (image, good, template))
+    power, _ = power_of(weight)
+    overlap, level_sum, known = jax.lax.map(seen, (image, good))
     scale, level = ratio(overlap, known), jnp.zeros_like(level_sum)  # exact where the image is nothing but the template
     for _ in range(ROUNDS):
-        both, rest = jax.lax.map(filled, (good, template, overlap, level_sum, norm, scale, level))
+        both, rest = jax.lax.map(filled, (good, overlap, level_sum, scale, level))
         level = (rest.reshape(len(rest), -1) @ response.T).reshape(rest.shape)
-        scale = jax.lax.map(rescaled, (template, both, norm, level))
+        scale = jax.lax.map(rescaled, (both, level))
     return level.astype(image.dtype)

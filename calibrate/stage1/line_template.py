@@ -31,20 +31,15 @@ Place = tuple[Int[Array, ""], Int[Array, ""]]  # integration and later group of 
 
 
 class Light(eqx.Module):
-    """What is typical of the difference of two neighbouring groups, DN (NaN where unknown), and what of it is the star.
+    """What is typical of the difference of two neighbouring groups, DN, and what of it is the star.
 
-    `background` is no light of the star, alike in all pixels: it does not brighten with it. `noise` is the variance of
-    a typical difference, DN^2.
+    `difference` is NaN where it is unknown; `star` (0 there) is the mean over differences without what all pixels
+    share, which does not brighten with the star; `noise` its variance, DN^2.
     """
 
     difference: Float[Array, "difference y x"]
-    background: Float[Array, "difference"]
+    star: Float[Array, "y x"]
     noise: Float[Array, "y x"]
-
-    @property
-    def star(self) -> Float[Array, "difference y x"]:
-        """The star's part, 0 where it is unknown."""
-        return jnp.where(jnp.isfinite(self.difference), self.difference - self.background[:, None, None], 0)
 
 
 class Frame(NamedTuple):
@@ -107,14 +102,28 @@ def light_and_noise(
     template = at(jnp.ones(len(sample.data), sample.data.dtype))
     for _ in range(TEMPLATE_PASSES):
         template = at(_brightness(sample, template, aperture.ratio(jnp.ones_like(reads), variance(template))))
-    unlit = _unlit(template, sample, extract1d, n_sigma)
+    # the scene is the same in all differences: their mean has less noise, and noise of a template hides in the levels
+    share = _shares(template)
+    known = share.sum(0) > 0
+    unlit = _unlit(jnp.where(known, (share * jnp.nan_to_num(template)).sum(0), jnp.nan), sample, extract1d, n_sigma)
+    beyond = jnp.nan_to_num(template) - _background(template, unlit)[:, None, None]
     noise = variance(template)
-    return Light(template, _background(template, unlit), noise_of_median(noise, sample)), noise, unlit
+    light = Light(template, (share * beyond).sum(0), noise_of_star(noise, template, sample))
+    return light, noise, unlit
 
 
-def noise_of_median(variance: Float[Array, "y x"], sample: Ramps) -> Float[Array, "y x"]:
-    """Variance of the median over the sample of what has this variance."""
-    return MEDIAN * variance / len(sample.data)
+def _shares(template: Float[Array, "difference y x"]) -> Float[Array, "difference y x"]:
+    """Weights of known differences in the slope of a line through groups of equal noise; their sum is 1 or 0."""
+    later = jnp.arange(1, len(template) + 1)
+    share = (later * later[::-1])[:, None, None] * jnp.isfinite(template).astype(template.dtype)
+    return aperture.ratio(share, share.sum(0))
+
+
+def noise_of_star(
+    variance: Float[Array, "y x"], template: Float[Array, "difference y x"], sample: Ramps
+) -> Float[Array, "y x"]:
+    """Variance of the mean of the medians of differences that have this variance."""
+    return MEDIAN * variance / len(sample.data) * (_shares(template) ** 2).sum(0)
 
 
 def _brightness(
@@ -136,17 +145,13 @@ def _brightness(
 
 
 def _unlit(
-    template: Float[Array, "difference y x"], sample: Ramps, extract1d: Extract1d | None, n_sigma: float | Array
+    slope: Float[Array, "y x"], sample: Ramps, extract1d: Extract1d | None, n_sigma: float | Array
 ) -> Bool[Array, "y x"]:
-    """Pixels without light in the template's slope, and outside the aperture if the lines run across it.
+    """Pixels without light, and outside the aperture if the lines run across it.
 
     Along the dispersion the aperture would take whole lines, with the ends that no light reaches.
     """
-    later = jnp.arange(1, sample.readout.ngroups)
-    share = (later * later[::-1])[:, None, None] * jnp.isfinite(template).astype(template.dtype)  # in a straight line
-    total = share.sum(0)
-    slope = aperture.ratio((share * jnp.nan_to_num(template)).sum(0), total)
-    dark = scene.unlit(jnp.where((total > 0) & usable(sample), slope, jnp.nan), n_sigma)
+    dark = scene.unlit(jnp.where(usable(sample), slope, jnp.nan), n_sigma)
     if extract1d is not None and extract1d.dispersion_axis == abs(sample.readout.slow_axis):
         across = aperture.across_axis(extract1d.dispersion_axis)
         dark = dark & (aperture.coverage(extract1d.lower, extract1d.upper, dark.shape, across) == 0)
@@ -167,13 +172,12 @@ def places(sample: Ramps) -> Place:
 
 def frames(sample: Ramps, light: Light, weight: Float[Array, "y x"], axes: tuple[int, ...]) -> Callable[[Place], Frame]:
     """How to look at one difference of the sample without the star, whose brightness is free over `axes`."""
-    return partial(_frame, sample, light, light.star, weight, axes)
+    return partial(_frame, sample, light, weight, axes)
 
 
 def _frame(
     sample: Ramps,
     light: Light,
-    star: Float[Array, "difference y x"],
     weight: Float[Array, "y x"],
     axes: tuple[int, ...],
     place: Place,
@@ -183,7 +187,7 @@ def _frame(
     expected = light.difference[later - 1]
     good = good & jnp.isfinite(expected)
     rest = jnp.where(good, step - expected, 0)
-    return Frame(rest - part(rest, star[later - 1], weight * good, axes, light.noise), good)
+    return Frame(rest - part(rest, light.star, weight * good, axes, light.noise), good)
 
 
 def line_means(frame: Frame, weight: Float[Array, "y x"], lines: Lines) -> LineMeans:

@@ -83,14 +83,14 @@ def learn_template(sample: Ramps, refs: OneOverFRefs, params: OneOverFParams) ->
     look = line_template.frames(sample, light, weight, free)
     if len(where[0]) >= FEWEST_FRAMES:
         square, beside_levels = line_template.shown(look, where, weight * unlit, lines)
-        light = replace(light, noise=line_template.noise_of_median(square, sample))
+        light = replace(light, noise=line_template.noise_of_star(square, light.difference, sample))
         weight = line_template.measured_weight(beside_levels, weight, unlit)
         look = line_template.frames(sample, light, weight, free)
     seen = jax.lax.map(lambda place: line_template.line_means(look(place), weight * unlit, lines), where)
 
     used = weight * unlit if params.method == "background" else weight
     axes = _axes(params.method, refs.extract1d, shape)
-    normal = line_fit.normal(light.star.mean(0).astype(jnp.float64), used.astype(jnp.float64), axes, lines)
+    normal = line_fit.normal(light.star.astype(jnp.float64), used.astype(jnp.float64), axes, lines)
     response = line_fit.response(normal, line_template.covariance(seen, params.kriging))
     return LineTemplate(light, used, response.astype(sample.data.dtype))
 
@@ -111,7 +111,7 @@ def one_over_f(state: Ramps, refs: OneOverFRefs, params: OneOverFParams) -> tupl
         return state, None
     lines, shape = line_template.lines_of(state.readout), state.data.shape[-2:]
     axes = _axes(params.method, refs.extract1d, shape)
-    expected, star, weight = template.light.difference, template.light.star, template.weight
+    expected, light, weight = template.light.difference, template.light, template.weight
     known = jnp.isfinite(expected) & (weight > 0)
     response = template.response.astype(jnp.float64)
 
@@ -122,7 +122,7 @@ def one_over_f(state: Ramps, refs: OneOverFRefs, params: OneOverFParams) -> tupl
             return jnp.where(good, difference - expected[later - 1], 0), good
 
         images, good = jax.lax.map(rest, jnp.arange(1, state.readout.ngroups))
-        level = line_fit.levels(images, good, star, weight, response, axes, lines, template.light.noise)
+        level = line_fit.levels(images, good, light.star, weight, response, axes, lines, light.noise)
         return x[0].at[1:].add(-lines.spread(jnp.cumsum(level, 0), shape))
 
     return eqx.tree_at(lambda s: s.data, state, jax.lax.map(cleaned, (jnp.asarray(state.data), state.groupdq))), None

@@ -91,6 +91,5 @@ def without_lines(
 ) -> Float[Array, "n y x"]:
     """Subtract the levels of lines along x that generalised least squares finds, every element with its own flux."""
     lines = line_fit.Lines(-1, outputs)
-    template = jnp.broadcast_to(shape / unit, image.shape)
-    level = line_fit.levels(image / unit, good, template, weight * unit**2, response, (-2,), lines)
+    level = line_fit.levels(image / unit, good, shape / unit, weight * unit**2, response, (-2,), lines)
     return image - unit * lines.spread(level, image.shape[-2:])
