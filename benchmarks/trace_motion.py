@@ -1,6 +1,6 @@
 """What movements of the image by parts of a pixel do to light curves and depths, and what decorrelation undoes.
 
-    python benchmarks/trace_motion.py docs/trace_motion.json
+    python benchmarks/trace_motion.py docs/trace_motion.json [MODE ...]
 
 Noise-free images of a transit, one for each integration, of a detector whose pixels respond less towards their edges
 (`flat.subpixel` = 0.1) and whose flat is known to FLAT_ERROR only, are extracted as `calibrate` does, with a profile
@@ -10,25 +10,33 @@ before and after the trace's position, rotation and width (`Spectra.trace`, meas
 
 For every mode, motion and method: the position's range and how well the trace tells it, the slope of white light
 against position, the rms before and after, and the bias of the depth of white light and (median of the absolute
-values) of 20 channels. Motion along the dispersion is there too, and no measured quantity tells it.
+values) of 20 channels. SOSS is judged by its order 1, with profiles that are known at rest; since `extract_1d` does not
+measure how its traces lie, the same fit to the derivatives of the known profiles is done here. Motion along the
+dispersion is there too, and no measured quantity tells it.
 """
 
 import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import numpy as np
 
 from uptheramp.calibrate.io.atomic import whole
+from uptheramp.calibrate.kernels import columns, trace_motion
+from uptheramp.calibrate.references.specprofile import Specprofile
+from uptheramp.calibrate.stage2 import soss_extract
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, Extract1dRefs, extract_1d, learn_profile
 from uptheramp.calibrate.state import Rates, take
 from uptheramp.scenarios.scenario import Scenario, find, observation_of
 from uptheramp.simulate.calibration.optical import extract1d, wavemap
+from uptheramp.simulate.calibration.soss_extraction import pastasoss
 from uptheramp.simulate.observation import Observation
 from uptheramp.simulate.optics import sources
+from uptheramp.simulate.optics import trace as optics
 from uptheramp.simulate.optics.pointing import motion, path
 from uptheramp.simulate.state import Pointing
 
@@ -41,12 +49,18 @@ MODES = {
     "nirspec_g395h_nrs1": ("wasp-39b-nirspec-g395h-quick", 0),
     "miri_lrs": ("quickstart", 2),
     "nircam_f322w2": ("quickstart", 1),
+    "niriss_soss_substrip96": ("ten-modes-transit", 1),
 }
 METHODS = {
     "box": Extract1dParams(background="none"),
     "smoothed": Extract1dParams(background="none", method="optimal", profile="smoothed"),
     "components": Extract1dParams(background="none", method="optimal", profile="components"),
 }
+SOSS = {
+    "by column": soss_extract.Extract1dParams(background="none"),
+    "box": soss_extract.Extract1dParams(background="none", method="box"),
+}
+STEP = 0.05  # pixels, and of the width, between which derivatives of known profiles are taken
 
 
 @dataclass(frozen=True)
@@ -78,17 +92,20 @@ def cases(scenario: Scenario, number: int):
         effects = {"pointing": settings, "flat": {"subpixel": SUBPIXEL}}
         block = replace(plain, effects_on=(*plain.effects_on, "pointing"), effects=effects)
         observation = observation_of(scenario, block)
-        (star, *_) = sources.of_target(observation)
+        orders = sources.of_target(observation)
         m = motion(observation.settings_of("pointing"), observation.detector.pixel_scale_arcsec)
         start = np.arange(NINTS) * observation.cadence_s
         exposure = np.float64(observation.cadence_s)
         shift, width, flux = (np.asarray(x) for x in path(m, start, exposure))
         shift = shift + np.random.default_rng(1).normal(size=shift.shape) * m.jitter_px
         rest = Pointing.at_rest(NINTS, np.int64(0), {})
-        light = jax.jit(lambda at, star=star, start=start, exposure=exposure: star.light(start, exposure, at)[0])
-        moving = light(replace(rest, shift_px=shift, width=width, flux=flux))
+        light = jax.jit(lambda at, *when, orders=orders: sum(order.light(*when, at)[0] for order in orders))
+        moving = light(replace(rest, shift_px=shift, width=width, flux=flux), start, exposure)
         across = shift[:, 1 if observation.mode.dispersion_axis == 1 else 0]
-        yield name, Case(observation, np.asarray(moving, float), np.asarray(light(rest), float), across)
+        yield (
+            name,
+            Case(observation, np.asarray(moving, float), np.asarray(light(rest, start, exposure), float), across),
+        )
 
 
 def rates(case: Case, images: np.ndarray) -> Rates:
@@ -98,23 +115,63 @@ def rates(case: Case, images: np.ndarray) -> Rates:
     flat = 1 + FLAT_ERROR * np.random.default_rng(2).normal(size=o.shape)
     data = images * flat
     reads = np.full(data.shape, (READ_E / seconds) ** 2)
-    zero = np.zeros(data.shape)
-    wavelength = np.asarray(wavemap(o).wavelength_um, float)
     dq = np.zeros(data.shape, np.uint32)
-    return Rates(data, np.maximum(data, 0) / seconds, reads, zero, dq, np.arange(len(data)), wavelength)
+    return Rates(data, np.maximum(data, 0) / seconds, reads, np.zeros(data.shape), dq, np.arange(len(data)))
+
+
+class Found(NamedTuple):
+    """Spectra (integration, element) of a moving and a resting star, and how the moving trace lies."""
+
+    moving: np.ndarray
+    rest: np.ndarray
+    trace: np.ndarray
+    trace_err: np.ndarray
 
 
 learning, extracting = eqx.filter_jit(learn_profile), eqx.filter_jit(lambda *given: extract_1d(*given)[0])
+of_orders = eqx.filter_jit(lambda *given: soss_extract.extract_1d(*given)[0])
 
 
-def judged(case: Case, params: Extract1dParams) -> dict[str, float]:
-    """The figures of one way to extract."""
-    refs = Extract1dRefs(extract1d(case.observation), None)
-    moving, still = (rates(case, images) for images in (case.moving, case.still))
+def one_order(case: Case, params: Extract1dParams) -> Found:
+    """Extract with a profile learned on every third image."""
+    o = case.observation
+    refs = Extract1dRefs(extract1d(o), None)
+    wavelength = np.asarray(wavemap(o).wavelength_um, float)
+    moving, still = (replace(rates(case, images), wavelength_um=wavelength) for images in (case.moving, case.still))
     learned = learning(take(moving, slice(None, None, 3)), refs, params)
     seen, rest = (extracting(state, replace(refs, profile=learned), params) for state in (moving, still))
-    trace = np.asarray(seen.trace)
-    flux, at_rest = (np.nan_to_num(np.asarray(s.flux)) for s in (seen, rest))
+    return Found(*(np.asarray(x) for x in (seen.flux, rest.flux, seen.trace, seen.trace_err)))
+
+
+def first_of_orders(case: Case, params: soss_extract.Extract1dParams) -> Found:
+    """Extract order 1 of SOSS with the profiles at rest."""
+    o = case.observation
+
+    def profiles(moved: float = 0.0, widened: float = 0.0) -> np.ndarray:
+        return np.stack([optics.profile(order, o.shape, 1, (0.0, moved), widened) for order in o.mode.orders])
+
+    solution = pastasoss(o)
+    refs = soss_extract.Extract1dRefs(solution, Specprofile(profiles(), solution.order), None)
+    moving, still = (rates(case, images) for images in (case.moving, case.still))
+    learned = soss_extract.learn_typical(take(moving, slice(None, None, 3)), refs, params)
+    refs = replace(refs, typical=learned)
+    seen, rest = (of_orders(state, refs, params) for state in (moving, still))
+    first = np.asarray(seen.order) == solution.order[0]
+    by_position = (profiles(moved=STEP) - profiles(moved=-STEP)) / (2 * STEP)
+    by_width = (profiles(widened=STEP) - profiles(widened=-STEP)) / (2 * STEP)
+    maps = np.concatenate([np.stack(part, 0) for part in zip(profiles(), by_position, by_width, strict=True)])
+    weight = 1 / np.asarray(learned.variance)
+    normal = columns.gram(maps, weight[None])
+    trace = trace_motion.fit(
+        np.broadcast_to(normal, (len(moving.data), *normal.shape[1:])), columns.total(maps * weight, moving.data)
+    )
+    return Found(*(np.asarray(x) for x in (seen.flux[:, first], rest.flux[:, first], *trace)))
+
+
+def judged(case: Case, found: Found) -> dict[str, float]:
+    """The figures of one way to extract."""
+    trace = found.trace
+    flux, at_rest = np.nan_to_num(found.moving), np.nan_to_num(found.rest)
     bright = np.flatnonzero(at_rest[0] > 0.05 * at_rest[0].max())
     parts = np.array_split(bright, CHANNELS)
     white = flux[:, bright].sum(1) / at_rest[:, bright].sum(1)
@@ -138,7 +195,7 @@ def judged(case: Case, params: Extract1dParams) -> dict[str, float]:
     centred = case.across_px - case.across_px.mean()
     figures = {
         "range_mpx": 1e3 * np.ptp(case.across_px),
-        "position_error_mpx": 1e3 * float(np.median(np.asarray(seen.trace_err)[:, 0])),
+        "position_error_mpx": 1e3 * float(np.median(found.trace_err[:, 0])),
         "told_per_true": float((trace[:, 0] @ centred) / (centred @ centred)),
         "ppm_per_mpx": 1e3 * float(((white - white.mean()) @ centred) / (centred @ centred)),
         "rms_before_ppm": fitted(white, before)[1],
@@ -151,17 +208,22 @@ def judged(case: Case, params: Extract1dParams) -> dict[str, float]:
     return {name: float(f"{value:.3g}") for name, value in figures.items()}
 
 
-def main(out: Path) -> None:
-    """Write all figures."""
-    rows = []
-    for mode, (scenario, number) in MODES.items():
+def main(out: Path, modes: list[str]) -> None:
+    """Write the figures of these modes, or all; those of other modes that the file holds stay."""
+    modes = modes or list(MODES)
+    kept = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else []
+    rows = [row for row in kept if row["mode"] not in modes]
+    for mode in modes:
+        scenario, number = MODES[mode]
         for name, case in cases(find(scenario), number):
-            for method, params in METHODS.items():
-                rows.append({"mode": mode, "motion": name, "method": method, **judged(case, params)})
+            several = len(case.observation.mode.orders) > 1
+            for method, params in (SOSS if several else METHODS).items():
+                found = (first_of_orders if several else one_order)(case, params)
+                rows.append({"mode": mode, "motion": name, "method": method, **judged(case, found)})
                 print(rows[-1], flush=True)
             with whole(out) as temporary:
                 temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
