@@ -92,6 +92,8 @@ def noise_seed(file: FitFile) -> dict:
             "read_noise_e": float(np.sqrt(np.mean(np.asarray(maps.read_noise_e, float) ** 2))),
         }
     )
+    if "gain" not in found.names:  # electrons are those of the gain that the fit was given
+        true["read_noise_e"] *= known["gain"] / true["gain"]
     sound = {n: (v - true[n], e) for n, v, e in zip(found.names, found.value, found.error, strict=True) if n in true}
     checks = [noise_check(c, f) for c, f in zip(found.chi_square, found.freedom, strict=True)]
     checks += [c.sigma for c in found.held.values()]

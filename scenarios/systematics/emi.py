@@ -203,7 +203,14 @@ def _search(x: np.ndarray, free: np.ndarray, v: Ramps) -> tuple[np.ndarray, Norm
             return x, d, True
         x = x.copy()
         x[free] += np.linalg.solve(factor.T, step)
+        x = upright(x, len(v.fundamental))
     return x, normal(x, x, v), False
+
+
+def upright(x: np.ndarray, tones: int) -> np.ndarray:
+    """The same tones with positive amplitudes: a sine turned over is one half a turn later."""
+    amplitude, phase, rest = np.split(x, [tones, 2 * tones])
+    return np.concatenate([np.abs(amplitude), phase + 0.5 * (amplitude < 0), rest])
 
 
 def _laplace(x: np.ndarray, free: np.ndarray, d: Normal, v: Ramps) -> np.ndarray:

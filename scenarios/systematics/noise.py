@@ -299,6 +299,8 @@ def fit(v: Levels, known: Values, block: NoiseBlock) -> Found:
     z, converged = _search(p0, names, v, jnp.asarray(step), solver)
     z = np.asarray(z)
     value = origin + step @ z
+    # amplitudes enter by their squares: one that is negative is the same noise
+    value = np.where([name in PARTS["one_over_f"] for name in names], np.abs(value), value)
     everything, chi_square = fisher(p0 | dict(zip(names, jnp.asarray(value), strict=True)), names, v)
     everything = np.asarray(everything)
     information = everything[:n, :n]

@@ -61,6 +61,17 @@ def test_tones_are_recovered_with_honest_errors(fitted):
     assert error[0] < 0.01 * own.amplitude_dn[0]
 
 
+def test_a_tone_turned_over_is_the_same_half_a_turn_later():
+    x, t = np.array([-2.0, 0.5, 0.1, 0.9, 30.0]), np.linspace(0, 1, 50)
+
+    def wave(x):
+        return x[0] * np.sin(2 * np.pi * (3 * t + x[2])) + x[1] * np.sin(2 * np.pi * (5 * t + x[3]))
+
+    turned = emi.upright(x, 2)
+    assert (turned[:2] > 0).all()
+    np.testing.assert_allclose(wave(turned), wave(x), atol=1e-12)
+
+
 def test_a_tone_that_stands_still_in_the_frame_is_said_to_be_unseen(fitted):
     _, outcome, _ = fitted
     figures = outcome.figures

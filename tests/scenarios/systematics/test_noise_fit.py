@@ -119,6 +119,16 @@ def test_what_is_held_at_a_wrong_value_shows(noisy):
     assert abs(held["alpha_y"].sigma) < 5
 
 
+def test_amplitudes_are_positive_from_whichever_side_they_are_found(noisy):
+    """The likelihood knows squares only: from the mirrored start the search ends at the mirrored optimum."""
+    file, sets = noisy
+    o = sets[0].observation
+    levels, right = noise.levels_of(sets, 0, *noise_run.window(o)), noise.table(o, True)
+    found, mirrored = (noise.fit(levels, right | {"pink_e": s * right["pink_e"]}, file.noise) for s in (1, -1))
+    assert found.value[found.names.index("pink_e")] > 0
+    np.testing.assert_allclose(mirrored.value, found.value, atol=0.02 * found.error.min())
+
+
 def test_the_window_leaves_out_pixels_without_a_neighbour():
     o = exposures.observed(asked(), 4, 2, 0)
     assert noise_run.window(o) == (slice(1, 15), slice(1, 23))
