@@ -24,5 +24,5 @@ def sensitivity_spectra(
     axes.set_yscale("log")
     axes.set_xlabel("Wavelength (micron)")
     axes.set_ylabel("Size of the depth's shift (ppm)")
-    axes.legend()
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))  # beside curves that fill the axes
     return figure
