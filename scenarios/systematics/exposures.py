@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Shaped
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Curve
 from uptheramp.calibrate.io import exposure
+from uptheramp.calibrate.kernels.readout import CLOCK_S
 from uptheramp.scenarios.scenario import settings_of
 from uptheramp.scenarios.systematics.fit_file import FitFile, RampsBlock
 from uptheramp.simulate.observation import Observation, observe
@@ -81,7 +82,10 @@ def observed(file: FitFile, ngroups: int, nints: int, seed: int) -> Observation:
     if file.window is None:
         return o
     bare = replace(o.subarray, size=file.window, reference_columns=(0, 0), reference_rows=(0, 0), extra_lines=0)
-    return replace(o, subarray=bare)
+    # a window larger than the mode's takes longer to read
+    pixels, lines = file.window[::-1] if abs(o.readout.fast_axis) == 2 else file.window
+    clocks = lines * (pixels // o.readout.outputs + bare.row_overhead_clocks)
+    return replace(o, subarray=replace(bare, frame_time_s=max(bare.frame_time_s, clocks * CLOCK_S)))
 
 
 def _simulated(file: FitFile, number: int, block: RampsBlock) -> RampSet:

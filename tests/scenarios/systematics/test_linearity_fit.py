@@ -12,6 +12,7 @@ import pytest
 from scipy.optimize import least_squares
 
 from uptheramp.calibrate.instruments import lookup
+from uptheramp.calibrate.kernels.readout import CLOCK_S
 from uptheramp.calibrate.references.linearity import Linearity
 from uptheramp.scenarios.systematics import exposures, fit_file, forward, linearity, run
 from uptheramp.simulate.ramps import covariance, lamp, render
@@ -129,6 +130,20 @@ def test_a_pixel_is_fitted_as_an_independent_program_fits_it():
     error = found.error[:, 0]
     assert np.abs(found.value[:3, 0] - other[:3]).max() < 2e-3 * error[:3].min()
     np.testing.assert_allclose(found.value[3:, 0], np.exp(other[3:]), rtol=1e-6)
+
+
+def test_a_window_larger_than_the_modes_takes_longer_to_read():
+    """In a frame that ends before its lines do 1/f noise would grow without bounds."""
+
+    def seen(window):
+        blocks = (fit_file.RampsBlock(fill=0.5, ngroups=4, nints=2),)
+        o = exposures.observed(fit_file.FitFile("x", "linearity", "nirspec_prism", blocks, window=window), 4, 1, 1)
+        return o.subarray.frame_time_s, lamp.build(o, lamp.rate_to_fill(o, 0.5)).own["one_over_f"].decay
+
+    (short, small), (long, large) = seen((16, 16)), seen((512, 128))
+    assert short < 512 * 128 * CLOCK_S < long
+    assert (np.asarray(small) <= 1).all()
+    assert (np.asarray(large) <= 1).all()
 
 
 @pytest.mark.parametrize("pattern", ["SHALLOW4", "RAPID"])
