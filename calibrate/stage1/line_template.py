@@ -84,7 +84,7 @@ def usable(sample: Ramps) -> Bool[Array, "y x"]:
 def light_and_noise(
     sample: Ramps, gain: Gain, readnoise: ReadNoise, extract1d: Extract1d | None, n_sigma: float | Array
 ) -> tuple[Light, Float[Array, "y x"], Bool[Array, "y x"]]:
-    """Median differences at one brightness; their variance by reads and photons, DN^2; pixels without light."""
+    """Median differences at one brightness, noise yet to be seen; variance by reads and photons, DN^2; unlit pixels."""
     reads = jnp.asarray(readnoise.data) ** 2 / sample.readout.nframes
     known = (jnp.asarray(gain.data) > 0) & jnp.isfinite(reads)
 
@@ -107,9 +107,8 @@ def light_and_noise(
     known = share.sum(0) > 0
     unlit = _unlit(jnp.where(known, (share * jnp.nan_to_num(template)).sum(0), jnp.nan), sample, extract1d, n_sigma)
     beyond = jnp.nan_to_num(template) - _background(template, unlit)[:, None, None]
-    noise = variance(template)
-    light = Light(template, (share * beyond).sum(0), noise_of_star(noise, template, sample))
-    return light, noise, unlit
+    star = (share * beyond).sum(0)
+    return Light(template, star, jnp.zeros_like(star)), variance(template), unlit
 
 
 def _shares(template: Float[Array, "difference y x"]) -> Float[Array, "difference y x"]:
