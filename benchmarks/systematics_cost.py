@@ -48,7 +48,7 @@ def seconds(call, times: int = 2) -> float:
 
 
 def fit(window: tuple[int, int]) -> None:
-    """Rate of the non-linearity fit: the second of two runs on the same ramps."""
+    """Rate of the non-linearity fit, after one of a small window that compiles the program."""
     file = structure({**FLATS, "window": list(window)}, FitFile, "cost")
     sets = exposures.ramp_sets(file, Path())
     made = peak_gb()
