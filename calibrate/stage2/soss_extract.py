@@ -217,9 +217,8 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         | jnp.where(dark, flags.NON_SCIENCE, 0)
     ).astype(state.dq.dtype)
     one, other = np.triu_indices(count, 1)
-    shared = _elements(spread[0], one, other) + _elements(
-        spread[1], one, other
-    )  # the error of the flat is common to all times
+    # the error of the flat is common to all times
+    shared = _elements(spread[0], one, other) + _elements(spread[1], one, other)
     column = np.arange(width)
     pairs = np.stack([np.add.outer(k * width, column).ravel() for k in (one, other)], 1)
 
