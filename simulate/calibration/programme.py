@@ -1,7 +1,8 @@
 """The measurements of a calibration programme, as averages over many exposures with the noise those leave.
 
-Sizes: 100 darks as long as the exposure, 100 flat ramps of 40 reads to the full well for the non-linearity, 50
-flat-field exposures of half the well, 60 pairs of reads for the read noise. Averages of so many draws are normal.
+Sizes: 100 darks of one integration each, as long as the exposure's, 100 flat ramps of 40 reads to the full well for the
+non-linearity, 50 flat-field exposures of half the well, 60 pairs of reads for the read noise. Averages of so many draws
+are normal.
 """
 
 from dataclasses import dataclass
