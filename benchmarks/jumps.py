@@ -31,7 +31,8 @@ from uptheramp.calibrate.kernels import order, ramp_likelihood
 from uptheramp.calibrate.pipeline import compiled, memory_before
 from uptheramp.calibrate.reduce import SAMPLE, reftypes
 from uptheramp.calibrate.settings import recipe
-from uptheramp.calibrate.stage1.jump import JumpParams, JumpRefs, differences, jump, learn_differences
+from uptheramp.calibrate.stage1.differences import differences
+from uptheramp.calibrate.stage1.jump import JumpParams, JumpRefs, jump, learn_differences
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.stream import learned
 from uptheramp.scenarios import cache

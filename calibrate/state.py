@@ -200,6 +200,17 @@ def take(state: Any, index: Any) -> Any:
     return each(lambda x: x[index], state)
 
 
+def one_by_one(function: Callable[[Any], Any], state: Any) -> Any:
+    """`function` of the state an integration at a time; all arrays of its results go by integration, and are joined."""
+    arrays = [x for name in state.per_integration if (x := getattr(state, name)) is not None]
+
+    def one(of_one: list[Array]) -> Any:
+        each_of = iter(of_one)
+        return function(each(lambda _: next(each_of)[None], state))
+
+    return jax.tree.map(lambda x: x[:, 0], jax.lax.map(one, arrays))
+
+
 def join(parts: list[tuple[int, int, Any]]) -> Any:
     """Chunks back to one state, padding cut off."""
     return each(lambda *arrays: jnp.concatenate(arrays), *(take(state, slice(0, count)) for _, count, state in parts))

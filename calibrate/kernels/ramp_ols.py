@@ -6,6 +6,7 @@ groups group k weighs |(k - m) / m|^P with m = (L - 1) / 2 and P from the segmen
 no longer one, and then only the first. Sources: jwst 3.0.0 ramp_fitting documentation; stcal 1.20.0.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -76,9 +77,11 @@ def powers(arm: Float[Array, "..."]) -> tuple[Array, ...]:
     return jnp.exp(0.4 * jnp.log(arm)), arm, cube, sixth, sixth * cube * arm
 
 
-def chosen_power(powers: tuple[Array, ...], snr: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The one of `powers` that a segment's signal-to-noise ratio asks for, 1 below the first limit."""
-    value = jnp.ones_like(snr)
+def chosen_power(
+    plain: float | Float[Array, ""], powers: Sequence[Array], snr: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """The one of `powers` that a segment's signal-to-noise ratio asks for, `plain` below the first limit."""
+    value = jnp.full_like(snr, plain)
     for limit, raised in zip(SNR_LIMITS, powers, strict=True):
         value = jnp.where(snr >= limit, raised, value)
     return value
@@ -113,7 +116,7 @@ def fit(
     lever = s.position.astype(data.dtype) - middle
     arm = jnp.abs(lever) / middle
     away = arm > 0
-    weight = jnp.where(several & away, chosen_power(powers(jnp.where(away, arm, 1)), snr), 0)
+    weight = jnp.where(several & away, chosen_power(1, powers(jnp.where(away, arm, 1)), snr), 0)
     moment, spread = weight * lever * (data - s.first), weight * lever**2
     ends = several & ~jnp.concatenate([s.continues[1:], jnp.zeros_like(s.continues[:1])])
     length = s.length.astype(data.dtype)

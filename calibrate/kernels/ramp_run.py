@@ -48,13 +48,15 @@ def fit(
     first, last = (jnp.take(data, k, axis=0, mode="clip") for k in (run.first, run.first + run.length - 1))
     snr = jax.lax.stop_gradient(ramp_ols.signal_to_noise((last - first) * gain, read_noise_e))
 
-    def add(sums: tuple[Array, Array], value: Array, lever: Array, weighs: Array, *powers: Array):
-        weight = jnp.where(weighs, ramp_ols.chosen_power(powers, snr), 0)
-        return sums[0] + weight * lever * jnp.where(weighs, value - first, 0), sums[1] + weight * lever**2
+    powers = [jnp.where(weighs, power, 0) for power in ramp_ols.powers(jnp.where(weighs, arm, 1))]
+    plain = weighs.astype(data.dtype)
 
-    zero = jnp.zeros_like(first)
-    of_groups = data, lever, weighs, *ramp_ols.powers(jnp.where(weighs, arm, 1))
-    moment, spread = planes.fold(add, (zero, zero), *of_groups)
+    def add(moment: Array, value: Array, lever: Array, plain: Array, *powers: Array) -> Array:
+        return moment + ramp_ols.chosen_power(plain, powers, snr) * lever * jnp.where(plain > 0, value - first, 0)
+
+    moment = planes.fold(add, jnp.zeros_like(first), data, lever, plain, *powers)
+    # of all pixels that have the same power the sum of the weights is the same
+    spread = ramp_ols.chosen_power((plain * lever**2).sum(), [(p * lever**2).sum() for p in powers], snr)
     read, poisson = (length**3 - length) / 12, length - 1
-    yes = jnp.ones(zero.shape, bool)
+    zero, yes = jnp.zeros_like(first), jnp.ones(first.shape, bool)
     return ramp_ols.Fit(moment / spread * read / read, zero + read, zero + poisson, yes, ~yes)

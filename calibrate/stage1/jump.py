@@ -6,7 +6,7 @@ from dataclasses import replace
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
@@ -14,6 +14,7 @@ from uptheramp.calibrate.kernels import clipped, grow, planes, ramp_gls, two_poi
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
 from uptheramp.calibrate.stage1 import jump_series, showers, snowballs
+from uptheramp.calibrate.stage1.differences import difference_at, differences
 from uptheramp.calibrate.stage1.learned import DifferenceTemplate, SeriesTemplate
 from uptheramp.calibrate.stage1.showers import ShowerParams
 from uptheramp.calibrate.stage1.snowballs import SnowballParams
@@ -73,18 +74,6 @@ class JumpInfo(eqx.Module):
     tested: Array
 
 
-def differences(state: Ramps) -> tuple[Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
-    """Differences of neighbouring groups (DN) and whether both groups can be used; NaN cannot."""
-    return _differences(state.data, state.groupdq)
-
-
-def _differences(data: Float[Array, "integration group y x"], groupdq: UInt8[Array, "integration group y x"]):
-    bad = (groupdq & (flags.DO_NOT_USE | flags.SATURATED)) != 0
-    difference = jnp.diff(data, axis=1)
-    valid = ~(bad[:, 1:] | bad[:, :-1]) & jnp.isfinite(difference)
-    return jnp.where(valid, difference, 0), valid
-
-
 def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> DifferenceTemplate | SeriesTemplate | None:
     """What each pixel does from group to group, from a sample of the exposure."""
     if params.decision == "soft" and params.expectation != "series":
@@ -94,14 +83,13 @@ def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> Diff
     gain = jnp.where(refs.gain.data > 0, refs.gain.data, 1)
     noise = _noise(sample, refs, gain)
     if params.expectation == "series":
-        difference, valid = differences(sample)
-        series = jump_series.learn(difference * gain, valid, noise, sample.integration)
+        rise, valid = differences(sample)
+        series = jump_series.learn(rise * gain, valid, noise, sample.integration)
         return SeriesTemplate(series.template / gain, series.excess, series.integration)
 
     def pair(k: Int[Array, ""]) -> tuple[Float[Array, "integration y x"], Bool[Array, "integration y x"]]:
-        two = (jax.lax.dynamic_slice_in_dim(x, k, 2, axis=1) for x in (sample.data, sample.groupdq))
-        difference, valid = _differences(*two)
-        return difference[:, 0] * gain, valid[:, 0]
+        rise, valid = difference_at(sample.data, sample.groupdq, k + 1)
+        return jnp.where(valid, rise, 0) * gain, valid
 
     pairs = sample.readout.ngroups - 1
     template = jump_series.median_differences(pair, pairs, 2 * noise.group) / gain

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int
 
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.instruments.core import Readout
@@ -20,6 +20,7 @@ from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
 from uptheramp.calibrate.stage1 import scene, side_kriging
+from uptheramp.calibrate.stage1.differences import difference_at
 from uptheramp.calibrate.state import Ramps
 
 FREE = 1e4  # variance of a level that nothing is known of, in terms of what is known
@@ -61,21 +62,6 @@ def lines_of(r: Readout) -> Lines:
     return Lines(-1 if abs(r.fast_axis) == 1 else -2, r.outputs if r.reference_correction == "amplifiers" else 1)
 
 
-def difference(
-    data: Float[Array, "*any group y x"], groupdq: UInt8[Array, "*any group y x"], later: Int[Array, ""]
-) -> tuple[Float[Array, "*any y x"], Bool[Array, "*any y x"]]:
-    """Difference of a group and the one before it, and where it is free of flags."""
-
-    def group(x: Array, number: Int[Array, ""]) -> Array:
-        return jax.lax.dynamic_index_in_dim(x, number, -3, keepdims=False)
-
-    before = later - 1
-    bad = (group(groupdq, later) | group(groupdq, before)) & (flags.DO_NOT_USE | flags.SATURATED)
-    jumped = group(groupdq, later) & flags.JUMP_DET
-    step = group(data, later) - group(data, before)
-    return step, ((bad | jumped) == 0) & jnp.isfinite(step)
-
-
 def usable(sample: Ramps) -> Bool[Array, "y x"]:
     """Pixels that see light; what reference pixels say refpix has heard."""
     return (sample.pixeldq & (flags.DO_NOT_USE | flags.REFERENCE_PIXEL)) == 0
@@ -94,7 +80,7 @@ def light_and_noise(
 
     def at(scale: Float[Array, "integration"]) -> Float[Array, "difference y x"]:
         def one(later: Int[Array, ""]) -> Float[Array, "y x"]:
-            step, good = difference(sample.data, sample.groupdq, later)
+            step, good = difference_at(sample.data, sample.groupdq, later)
             return order.median(step / scale[:, None, None], good)
 
         return jax.lax.map(one, jnp.arange(1, sample.readout.ngroups))
@@ -133,7 +119,7 @@ def _brightness(
 
     def one(x: tuple[Array, Array]) -> Float[Array, ""]:
         def add(total: Float[Array, "2"], later: Int[Array, ""], light: Float[Array, "y x"]) -> Float[Array, "2"]:
-            step, good = difference(*x, later)
+            step, good = difference_at(*x, later)
             seen = jnp.where(good, weight * light, 0)
             return total + jnp.stack([(seen * step).sum(), (seen * light).sum()])
 
@@ -182,7 +168,7 @@ def _frame(
     place: Place,
 ) -> Frame:
     integration, later = place
-    step, good = difference(sample.data[integration], sample.groupdq[integration], later)
+    step, good = difference_at(sample.data[integration], sample.groupdq[integration], later)
     expected = light.difference[later - 1]
     good = good & jnp.isfinite(expected)
     rest = jnp.where(good, step - expected, 0)

@@ -16,6 +16,7 @@ from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
 from uptheramp.calibrate.stage1 import line_template
+from uptheramp.calibrate.stage1.differences import difference_at
 from uptheramp.calibrate.state import Ramps
 from uptheramp.calibrate.step import step
 
@@ -117,7 +118,7 @@ def one_over_f(state: Ramps, refs: OneOverFRefs, params: OneOverFParams) -> tupl
 
     def cleaned(x: tuple[Array, Array]) -> Float[Array, "group y x"]:
         def rest(later: Int[Array, ""]) -> tuple[Array, Array]:
-            difference, good = line_template.difference(*x, later)
+            difference, good = difference_at(*x, later)
             good = good & known[later - 1]
             return jnp.where(good, difference - expected[later - 1], 0), good
 

@@ -1,5 +1,7 @@
 """From ramps to rates."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,8 +14,9 @@ from uptheramp.calibrate.kernels import order, planes, ramp_gls, ramp_likelihood
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
+from uptheramp.calibrate.stage1.differences import usable_differences
 from uptheramp.calibrate.stage1.learned import RateTemplate
-from uptheramp.calibrate.state import Ramps, Rates, take
+from uptheramp.calibrate.state import Ramps, Rates, one_by_one, take
 from uptheramp.calibrate.step import step
 
 LARGE_VARIANCE = 1e6  # (DN/s)^2: the official pipeline reports variances above as 0
@@ -64,8 +67,7 @@ def learn_rates(sample: Ramps, refs: RampFitRefs, params: RampFitParams) -> Rate
     if algorithm == "LIKELY":
         return None
     if algorithm == "OLS_C":
-        alone = not params.suppress_one_group or sample.readout.ngroups == 1
-        return RateTemplate(_official_rate(*_lone_groups(sample) if alone else (sample, sample.group_time_s)))
+        return RateTemplate(_rate_of_all(sample, params))
     held = jax.tree.map(jnp.asarray, sample)
 
     def mean_difference(number: Int[Array, ""]) -> tuple[Float[Array, "y x"], Bool[Array, "y x"]]:
@@ -88,18 +90,30 @@ def ramp_fit(state: Ramps, refs: RampFitRefs, params: RampFitParams) -> tuple[Ra
 
     Groups that are NaN are not used. Pixels without a usable difference are NaN and DO_NOT_USE, variances 0.
     """
+    if state.keep is not None and algorithm_for(state, params) != "GLS":
+        raise InputError(
+            f"ramp_fit.algorithm {params.algorithm} knows no jumps in part; choose GLS, or jump.decision=hard"
+        )
+    if algorithm_for(state, params) == "OLS_C" and refs.rate_template is None:
+        refs = replace(refs, rate_template=RateTemplate(_rate_of_all(_tidy(state, params), params)))
+    # what is made of an integration on the way stays in the cache, as what is made of all would not
+    return one_by_one(lambda one: _fit(_tidy(one, params), refs, params), state)
+
+
+def _tidy(state: Ramps, params: RampFitParams) -> Ramps:
+    """Ramps without NaN, with what is not to be used flagged."""
     finite = jnp.isfinite(state.data)
     groupdq = state.groupdq | jnp.where(finite, 0, flags.DO_NOT_USE).astype(state.groupdq.dtype)
     tidy = jnp.where(finite, state.data, 0), _chosen(groupdq, params)
-    state = eqx.tree_at(lambda s: (s.data, s.groupdq), state, tidy)
+    return eqx.tree_at(lambda s: (s.data, s.groupdq), state, tidy)
+
+
+def _fit(state: Ramps, refs: RampFitRefs, params: RampFitParams) -> tuple[Rates, RampFitInfo | None]:
     known = refs.gain.data > 0
     gain = jnp.where(known, refs.gain.data, 1)
     pixeldq = state.pixeldq | jnp.where(known, 0, flags.NO_GAIN_VALUE | flags.DO_NOT_USE).astype(jnp.uint32)
     info = None
-    algorithm = algorithm_for(state, params)
-    if state.keep is not None and algorithm != "GLS":
-        raise InputError(f"ramp_fit.algorithm {algorithm} knows no jumps in part; choose GLS, or jump.decision=hard")
-    match algorithm:
+    match algorithm_for(state, params):
         case "OLS_C":
             slope, var_poisson, var_rnoise, fitted = _ols(state, refs, params, gain)
         case "LIKELY":
@@ -120,14 +134,6 @@ def ramp_fit(state: Ramps, refs: RampFitRefs, params: RampFitParams) -> tuple[Ra
         integration=state.integration,
     )
     return rates, info
-
-
-def usable_differences(state: Ramps) -> tuple[Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
-    """Differences of neighbouring groups (DN) free of flags: both groups good, no jump between them."""
-    lost = (state.groupdq & (flags.DO_NOT_USE | flags.SATURATED)) != 0
-    jumped = (state.groupdq & flags.JUMP_DET) != 0
-    usable = ~(lost[:, 1:] | lost[:, :-1] | jumped[:, 1:])
-    return jnp.where(usable, jnp.diff(state.data, axis=1), 0), usable
 
 
 def _dark_e_per_s(state: Ramps, refs: RampFitRefs) -> Float[Array, "#y #x"]:
@@ -167,8 +173,8 @@ def _gls(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
 def _ols(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Array, "y x"]):
     dtype = state.data.dtype
     spacing = state.group_time_s.astype(dtype)
-    alone = not params.suppress_one_group or state.readout.ngroups == 1
-    state, lone_time = _lone_groups(state) if alone else (state, spacing)
+    assert refs.rate_template is not None
+    state, lone_time = _with_lone_groups(state, params)
     single_read_e = refs.readnoise.data * gain / jnp.sqrt(jnp.asarray(2.0 * state.readout.nframes, dtype))
 
     lone_scale = jnp.broadcast_to(spacing / lone_time.astype(dtype), state.data[:, 0].shape)
@@ -190,22 +196,34 @@ def _ols(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
         return jax.lax.map(fit_one, (state.data, groupdq & ~jnp.uint8(flags.PERSISTENCE), lone_scale))
 
     fit = fit_with(state.groupdq)
-    lost = (state.groupdq & flags.CHARGELOSS) != 0
     loses = (_flags_of_ramps(state.groupdq) & flags.CHARGELOSS) != 0
+
+    def as_if_kept() -> Float[Array, "integration y x"]:
+        lost = (state.groupdq & flags.CHARGELOSS) != 0
+        kept = jnp.where(lost, state.groupdq ^ jnp.uint8(flags.CHARGELOSS | flags.DO_NOT_USE), state.groupdq)
+        return jnp.where(loses, fit_with(kept).read_information, fit.read_information)
+
     # groups lost to charge migration say nothing on the slope, but its read noise is reported as if they did
-    kept = jnp.where(lost, state.groupdq ^ jnp.uint8(flags.CHARGELOSS | flags.DO_NOT_USE), state.groupdq)
-    read_information = jax.lax.cond(
-        loses.any(),
-        lambda: jnp.where(loses, fit_with(kept).read_information, fit.read_information),
-        lambda: fit.read_information,
-    )
-    rate = _official_rate(state, lone_time) if refs.rate_template is None else refs.rate_template.data
+    read_information = jax.lax.cond(loses.any(), as_if_kept, lambda: fit.read_information)
+    rate = refs.rate_template.data
     dark = _dark_e_per_s(state, refs)
     level = jnp.maximum(jnp.where(jnp.isfinite(rate), rate, 0), 0) + dark
     at_start = (state.groupdq[:, 0] & flags.SATURATED) != 0
     var_poisson = level / (spacing * gain * fit.poisson_information)
     var_rnoise = (single_read_e / (spacing * gain)) ** 2 / read_information
     return fit.slope / spacing, var_poisson, var_rnoise, fit.usable & ~at_start
+
+
+def _with_lone_groups(state: Ramps, params: RampFitParams) -> tuple[Ramps, Float[Array, "*image"]]:
+    """As `_lone_groups` where lone groups count, else the state and a group time."""
+    if params.suppress_one_group and state.readout.ngroups > 1:
+        return state, state.group_time_s
+    return _lone_groups(state)
+
+
+def _rate_of_all(state: Ramps, params: RampFitParams) -> Float[Array, "y x"]:
+    """The official rate for the Poisson variance."""
+    return _official_rate(*_with_lone_groups(state, params))
 
 
 def _lone_groups(state: Ramps) -> tuple[Ramps, Float[Array, "integration y x"]]:

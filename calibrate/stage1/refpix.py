@@ -87,8 +87,8 @@ def learn_predictor(sample: Ramps, refs: RefpixRefs, params: RefpixParams) -> Li
     usable = (dq & flags.DO_NOT_USE) == 0
 
     def sides(integration: Float[Array, "group slow fast"]) -> list[Float[Array, "group slow pixel"]]:
-        whole = _without_ends(integration[None], usable, r, params)[0]
-        return [whole[..., side] for side in window.sides]
+        rest = (integration - _ends_level(integration[None], usable, r, params))[0]
+        return [rest[..., side] for side in window.sides]
 
     return side_kriging.learn(jax.lax.map(sides, frames), usable, window)
 
@@ -141,17 +141,36 @@ def _corrected(state: Ramps, params: RefpixParams, refs: RefpixRefs) -> Float[Ar
     usable = (dq & flags.DO_NOT_USE) == 0
     if r.reference_correction == "interleaved":
         return _by_interleaved_output(frames, usable, r, params)
-    if r.outputs > 1:
-        frames = _without_ends(frames, usable, r, params)
-        window = side_window(r, frames.shape[-2:])
-        if params.use_side_ref_pixels and params.refpix_algorithm == "sirs":
-            assert refs.sirskernel is not None
-            frames = frames - _sirs_level(frames, r, refs.sirskernel, params)
-        elif params.use_side_ref_pixels and window is not None:
-            frames = frames - params.side_gain * _side_level(frames, usable, window, params, predictor)
-    else:
-        frames = _by_parity(frames, usable & _reference(dq, r), r, params)
-    return jnp.swapaxes(frames, -1, -2) if _turned(r) else frames
+    levels = (
+        _levels(frames, usable, r, params, refs, predictor)
+        if r.outputs > 1
+        else [_by_parity(frames, usable & _reference(dq, r), r, params)]
+    )
+    # frames in the order of reading are only looked at in places; turning all of them there and back took twice as long
+    data = state.data
+    for level in levels:
+        data = data - (jnp.swapaxes(level, -1, -2) if _turned(r) else level)
+    return data
+
+
+def _levels(
+    frames: Float[Array, "integration group slow fast"],
+    usable: Bool[Array, "slow fast"],
+    r: Readout,
+    params: RefpixParams,
+    refs: RefpixRefs,
+    predictor: LinePredictor | None,
+) -> list[Float[Array, "integration group #slow #fast"]]:
+    """Of the reference lines at the ends, and of those at the sides without it."""
+    ends = _ends_level(frames, usable, r, params)
+    rest = frames - ends
+    window = side_window(r, frames.shape[-2:])
+    if params.use_side_ref_pixels and params.refpix_algorithm == "sirs":
+        assert refs.sirskernel is not None
+        return [ends, _sirs_level(rest, r, refs.sirskernel, params)]
+    if params.use_side_ref_pixels and window is not None:
+        return [ends, params.side_gain * _side_level(rest, usable, window, params, predictor)]
+    return [ends]
 
 
 def _by_interleaved_output(
@@ -222,8 +241,8 @@ def _by_parity(
     reference: Bool[Array, "slow fast"],
     r: Readout,
     params: RefpixParams,
-) -> Float[Array, "integration group slow fast"]:
-    """Subtract the clipped mean of all reference pixels, of odd and even columns apart."""
+) -> Float[Array, "integration group 1 fast"]:
+    """Clipped mean of all reference pixels, of odd and even columns apart."""
     parities = 2 if params.odd_even_columns else 1
     border = _border(r, frames.shape[-2:])
     parity = np.arange(frames.shape[-1]) % parities
@@ -233,22 +252,24 @@ def _by_parity(
         values = frames[..., *places]
         mean, exists = clipped_mean(values, jnp.broadcast_to(reference[places], values.shape), params.siglimit)
         levels.append(jnp.where(exists, mean, 0))
-    return frames - jnp.stack(levels, -1)[..., None, parity]
+    return jnp.stack(levels, -1)[..., None, parity]
 
 
-def _without_ends(
+def _ends_level(
     frames: Float[Array, "integration group slow fast"],
     usable: Bool[Array, "slow fast"],
     r: Readout,
     params: RefpixParams,
-) -> Float[Array, "integration group slow fast"]:
-    """Subtract the level of the reference lines at the ends, by amplifier and column parity."""
+) -> Float[Array, "integration group 1 #fast"]:
+    """Level of the reference lines at the ends, by amplifier and column parity; 0 where there are none."""
     parities = 2 if params.odd_even_columns else 1
     ends = [
         kernel.column_levels(frames[..., rows, :], usable[rows], r.outputs, parities, params.siglimit)
         for rows in _slices(_ends(r), frames.shape[-2])
     ]
-    return frames - kernel.average_where(ends)[0][..., None, :] if ends else frames
+    if not ends:
+        return jnp.zeros((*frames.shape[:2], 1, 1), frames.dtype)
+    return kernel.average_where(ends)[0][..., None, :]
 
 
 def _side_level(
