@@ -78,6 +78,7 @@ class Extract1d(eqx.Module):
         edges = np.asarray(lower, float), np.asarray(upper, float)
         at_source = aperture.get("use_source_posn")
         at_source = meta.exp_type in slit.EXP_TYPES if at_source is None else bool(at_source)
+        at_source = at_source and meta.point_source
         return cls(
             *edges,
             background,
