@@ -180,10 +180,11 @@ def test_spectra(both):
             used = np.isfinite(flux) & np.isfinite(a["FLUX"][k][at])
             np.testing.assert_array_equal(np.isfinite(flux) & (flux != 0), used & (flux != 0))
             assert used.sum() > 200
-            if meta.instrument == "NIRSPEC" and meta.point_source:  # 1.1e-3 pixels apart: docs/stage2_parity.md
+            moved = meta.instrument == "NIRSPEC" and meta.point_source  # by 1.1e-3 pixels: docs/stage2_parity.md
+            if moved:
                 assert (np.abs(a["FLUX"][k][at] - flux)[used] < 0.03 * error[used]).all()
             else:
                 assert agree(a["FLUX"][k][at][used], flux[used], error[used]) == 1
             # where pixels of the aperture are bad, the errors of the background differ (docs/stage2_parity.md)
-            near = np.isclose(a["FLUX_ERROR"][k][at][used], error[used], rtol=1e-4)
+            near = np.isclose(a["FLUX_ERROR"][k][at][used], error[used], rtol=1e-3 if moved else 1e-4)
             assert near.mean() > 0.9
