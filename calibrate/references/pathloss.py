@@ -12,7 +12,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 from astropy.io import fits
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
@@ -128,6 +128,6 @@ def _rising(wavelength: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.
     return wavelength[order], values[order]
 
 
-def _holds(point: np.ndarray, place: np.ndarray) -> Bool[np.ndarray, ""]:
+def _holds(point: np.ndarray, place: np.ndarray) -> bool:
     last = np.array(point.shape[:0:-1]) - 1
-    return np.all((place >= 0) & (place < last))
+    return bool(np.all((place >= 0) & (place < last)))

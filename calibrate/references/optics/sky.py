@@ -5,6 +5,7 @@ import numpy as np
 from uptheramp.calibrate.io.geometry import Geometry
 
 ARCSEC = np.pi / 180 / 3600
+UNITS = np.array([1, 1, 1, 3600, 3600, 1, 1])  # degrees or seconds of arc
 POINTING = ("ra_ref_deg", "dec_ref_deg", "roll_ref_deg", "v2_ref_arcsec", "v3_ref_arcsec")
 
 
@@ -20,14 +21,13 @@ def target_v2v3(geometry: Geometry) -> tuple[float, float]:
     The reference point is at RA_REF and DEC_REF, V3 is ROLL_REF east of north there, and aberration has stretched
     distances from it by VA_SCALE.
     """
-    g = geometry
-    v2_ref, v3_ref = g.v2_ref_arcsec * ARCSEC, g.v3_ref_arcsec * ARCSEC
-    ra, dec, roll = (np.deg2rad(angle) for angle in (g.ra_ref_deg, g.dec_ref_deg, g.roll_ref_deg))
+    places = (*(float(getattr(geometry, name)) for name in POINTING), geometry.target_ra_deg, geometry.target_dec_deg)
+    ra, dec, roll, v2_ref, v3_ref, *target = np.deg2rad(np.asarray(places, float) / UNITS)
     to_sky = _about("z", ra) @ _about("y", -dec) @ _about("x", -roll) @ _about("y", v3_ref) @ _about("z", -v2_ref)
-    x, y, z = to_sky.T @ _direction(np.deg2rad(g.target_ra_deg), np.deg2rad(g.target_dec_deg))
-    stretch = g.va_scale or 1.0
-    seen = np.arctan2(y, x) / ARCSEC, np.arcsin(z) / ARCSEC
-    v2, v3 = (ref + (at - ref) / stretch for at, ref in zip(seen, (g.v2_ref_arcsec, g.v3_ref_arcsec), strict=True))
+    x, y, z = to_sky.T @ _direction(*target)
+    stretch = geometry.va_scale or 1.0
+    seen = np.arctan2(y, x), np.arcsin(z)
+    v2, v3 = ((ref + (at - ref) / stretch) / ARCSEC for at, ref in zip(seen, (v2_ref, v3_ref), strict=True))
     return float(v2), float(v3)
 
 

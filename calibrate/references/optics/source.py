@@ -20,8 +20,9 @@ def place(paths: Mapping[str, Path], meta: ExposureMeta) -> tuple[float, float]:
     none, and of extended sources.
     """
     geometry = meta.geometry
-    unknown = geometry is None or geometry.x_offset_arcsec is None or geometry.y_offset_arcsec is None
-    if unknown or not meta.point_source:
+    if geometry is None or geometry.x_offset_arcsec is None or geometry.y_offset_arcsec is None:
+        return 0.0, 0.0
+    if not meta.point_source:
         return 0.0, 0.0
     angle = np.deg2rad(needed(meta, "v3_ideal_angle_deg", "V3I_YANG"))
     x, y = needed(meta, "v_parity", "VPARITY") * geometry.x_offset_arcsec, geometry.y_offset_arcsec
