@@ -283,9 +283,10 @@ def _calibrated(todo: _Images, library: Mapping[str, Any], done: Callable[[int],
     like = start[2]  # the unit and the wavelengths are known once the first chunk is calibrated
     spectra: list[tuple[int, int, Spectra]] = []
     meta = _calibrated_by(library, exposure.meta) if todo.stage == 2 else exposure.meta
-    with images.writer(todo.paths[0], meta, exposure.int_times, like.unit, cards, like.wavelength_um) as file:
-        if like.wavelength_um is not None:
-            file.write(0, WAVELENGTH=np.asarray(like.wavelength_um))
+    once = images.shared(like)
+    with images.writer(todo.paths[0], meta, exposure.int_times, like.unit, cards, once) as file:
+        if once:
+            file.write(0, **once)
 
         def write(first: int, count: int, rates: Rates) -> None:
             file.write(first, **images.pieces(rates, count))

@@ -37,10 +37,10 @@ class Recipe:
     def cards(self, *stages: int) -> dict[str, str]:
         """S_<STEP> cards: COMPLETE for what ran in these stages, SKIPPED for what was left out.
 
-        Spectra of time series are extracted as those of points: the official srctype decides so and notes it.
+        What the official srctype decides is implied (`ExposureMeta.point_source`).
         """
         ran = {step.name for stage in stages for step in (self.stage1, self.stage2, self.stage3)[stage - 1]}
-        source = {"SRCTYPE": "POINT", "S_SRCTYP": "COMPLETE"} if "extract_1d" in ran else {}
+        source = {"S_SRCTYP": "COMPLETE"} if "extract_1d" in ran else {}
         done = {CARDS[name]: "COMPLETE" for name in sorted(ran)}
         return {CARDS[name]: "SKIPPED" for name in self.skipped} | done | source
 
@@ -66,6 +66,7 @@ CARDS = {
     "linearity": "S_LINEAR",
     "one_over_f": "S_ONEOVF",  # ours: no official keyword
     "outlier_detection": "S_OUTLIR",
+    "pathloss": "S_PTHLOS",
     "persistence": "S_PERSIS",
     "photom": "S_PHOTOM",
     "picture_frame": "S_PCTFRM",

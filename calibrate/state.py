@@ -59,7 +59,8 @@ class Ramps(eqx.Module):
 class Rates(eqx.Module):
     """Slopes per integration (rateints), or what Stage 2 makes of them (calints), with variances by cause.
 
-    `unit` is the unit of `data` ("DN/s", "MJy/sr", ...); variances in its square. `wavelength_um` is set by assign_wcs.
+    `unit` is the unit of `data` ("DN/s", "MJy/sr", ...); variances in its square. `wavelength_um` is set by assign_wcs,
+    `pathloss_point` and `pathloss_uniform` by pathloss: its tables at the pixels, 1 where they do not tell.
     """
 
     data: Float[Array, "integration y x"]
@@ -70,6 +71,8 @@ class Rates(eqx.Module):
     integration: Int[Array, "integration"]
     wavelength_um: Float[Array, "y x"] | None = None
     unit: str = eqx.field(static=True, default="DN/s")
+    pathloss_point: Float[Array, "y x"] | None = None
+    pathloss_uniform: Float[Array, "y x"] | None = None
     per_integration: ClassVar = ("data", "var_poisson", "var_rnoise", "var_flat", "dq", "integration")
 
     @property

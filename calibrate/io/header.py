@@ -34,6 +34,6 @@ def primary(meta: ExposureMeta, model: str, filename: str, extra: dict[str, Any]
     header["DRPFRMS1"] = 0
     header["ZEROFRAM"] = False
     header["VISITYPE"] = "PRIME_TARGETED_FIXED"
-    header["SRCTYPE"] = "POINT"
+    header["SRCTYPE"] = "POINT" if meta.point_source else "EXTENDED"
     header.update(extra or {})
     return fits.PrimaryHDU(header=header)

@@ -1,5 +1,6 @@
 """Per-integration images (`_rateints`, `_calints`, `_crfints`): one format, three names."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -13,6 +14,12 @@ from uptheramp.calibrate.io.streamed import StreamedFile
 from uptheramp.calibrate.state import Rates
 
 MODEL = "CubeModel"
+# extension -> field of Rates, unit
+SHARED = {
+    "WAVELENGTH": ("wavelength_um", "um"),
+    "PATHLOSS_PS": ("pathloss_point", ""),
+    "PATHLOSS_UN": ("pathloss_uniform", ""),
+}
 _READ = ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 
 
@@ -22,10 +29,13 @@ def writer(
     int_times: np.ndarray,
     unit: str,
     steps: dict[str, str],
-    wavelength_um: np.ndarray | None = None,
+    once: Mapping[str, np.ndarray] | None = None,
     resume: bool | None = None,
 ) -> StreamedFile:
-    """A file ready to take `pieces(rates)`; `steps` are the S_<STEP> cards of what ran, `resume` as `StreamedFile`."""
+    """A file ready to take `pieces(rates)`; `steps` are the S_<STEP> cards of what ran, `resume` as `StreamedFile`.
+
+    `once`: what `shared` finds in the rates, images that all integrations share.
+    """
     count = meta.integration_end - meta.integration_start + 1
     shape = (count, *meta.shape)
     images = {
@@ -36,10 +46,15 @@ def writer(
         "VAR_RNOISE": ("float32", shape, f"({unit})^2"),
         "VAR_FLAT": ("float32", shape, f"({unit})^2"),
     }
-    if wavelength_um is not None:
-        images["WAVELENGTH"] = ("float32", meta.shape, "um")
+    images |= {name: ("float32", meta.shape, SHARED[name][1]) for name in once or ()}
     header = primary(meta, MODEL, Path(path).name, steps)
     return StreamedFile(path, header, images, {"INT_TIMES": int_times}, meta.sci_cards(), resume)
+
+
+def shared(rates: Rates) -> dict[str, np.ndarray]:
+    """What is the same for all integrations, as extension arrays."""
+    found = {name: getattr(rates, field) for name, (field, _) in SHARED.items()}
+    return {name: np.asarray(image) for name, image in found.items() if image is not None}
 
 
 def pieces(rates: Rates, count: int) -> dict[str, np.ndarray]:

@@ -47,6 +47,8 @@ KEYWORDS = {
     "middle_mjd": "EXPMID",
     "target": "TARGNAME",
     "tso": "TSOVISIT",
+    "source_type": "SRCTYAPT",
+    "background_target": "BKGDTARG",
     "program": "PROGRAM",
     "observation": "OBSERVTN",
     "visit": "VISIT",
@@ -91,6 +93,8 @@ class ExposureMeta:
     segments: int = 1
     target: str = "UNKNOWN"
     tso: bool = True
+    source_type: str = ""  # as the observer has it: POINT or EXTENDED, anything else says nothing
+    background_target: bool | None = None
     program: str = "00000"
     observation: str = "001"
     visit: str = "001"
@@ -120,6 +124,12 @@ class ExposureMeta:
     def shape(self) -> tuple[int, int]:
         """(y, x) of an image."""
         return self.y_size, self.x_size
+
+    @property
+    def point_source(self) -> bool:
+        """Whether the target counts as a point, as jwst 3.0.0 srctype has it: of time series, and where nobody says."""
+        series = self.tso and self.nints > 1
+        return not self.background_target and (series or self.source_type.upper() != "EXTENDED")
 
     @property
     def interleaved(self) -> bool:
@@ -159,6 +169,8 @@ def from_header(header: Any, path: str, sci: Any = None) -> ExposureMeta:
             value = header.get("NFRAMES")
         if value is None and f.name == "outputs":
             value = 1
+        if value is None and f.name == "source_type":
+            value = header.get("SRCTYPE")
         if value is None:
             if f.name in _OPTIONAL:
                 continue
@@ -173,7 +185,7 @@ def from_header(header: Any, path: str, sci: Any = None) -> ExposureMeta:
 _OPTIONAL = frozenset(
     ("filter", "pupil", "grating", "channel", "module", "integration_start", "integration_end", "segment", "segments")
     + ("target", "tso", "program", "observation", "visit", "middle_mjd", "mean_group_s")
-    + ("normal_reads", "reference_reads")
+    + ("normal_reads", "reference_reads", "source_type", "background_target")
 )
 
 

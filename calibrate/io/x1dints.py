@@ -44,7 +44,7 @@ _TIMES = {
 }
 
 
-def _table(spectra: Spectra, number: int, int_times: np.ndarray, segment: int) -> fits.BinTableHDU:
+def _table(spectra: Spectra, number: int, int_times: np.ndarray, meta: ExposureMeta) -> fits.BinTableHDU:
     mine = np.asarray(spectra.order) == number
     count, length = len(spectra.flux), int(mine.sum())
     vector = f"{length}D"
@@ -61,11 +61,11 @@ def _table(spectra: Spectra, number: int, int_times: np.ndarray, segment: int) -
         else:
             columns.append(fits.Column(name, vector, unit=_unit(name, spectra), array=value.astype(np.float64)))
     columns.append(fits.Column("N_ALONGDISP", "J", bzero=2**31, array=np.full(count, length, np.uint32)))
-    columns.append(fits.Column("SEGMENT", "J", array=np.full(count, segment)))
+    columns.append(fits.Column("SEGMENT", "J", array=np.full(count, meta.segment)))
     columns += [fits.Column(name, "D", unit="d", array=int_times[field]) for name, field in _TIMES.items()]
     table = fits.BinTableHDU.from_columns(columns, name="EXTRACT1D", ver=number)
     table.header["SPORDER"] = number
-    table.header["SRCTYPE"] = "POINT"
+    table.header["SRCTYPE"] = "POINT" if meta.point_source else "EXTENDED"
     if spectra.pixel_sr is not None:
         table.header["PIXAR_SR"] = spectra.pixel_sr  # ours alone, to undo what makes a mean over the aperture of a sum
     return table
@@ -110,7 +110,7 @@ def write(path: Path, spectra: Spectra, meta: ExposureMeta, int_times: np.ndarra
     hdus = fits.HDUList([primary(meta, "TSOMultiSpecModel", Path(path).name, steps)])
     hdus.append(fits.BinTableHDU(int_times, name="INT_TIMES"))
     numbers = np.unique(np.asarray(spectra.order)).tolist()
-    hdus.extend(_table(spectra, number, int_times, meta.segment) for number in numbers)
+    hdus.extend(_table(spectra, number, int_times, meta) for number in numbers)
     if len(spectra.pairs):
         hdus.append(fits.ImageHDU(np.asarray(spectra.pairs, np.int32), name="ORDERPAIRS"))
         hdus.append(fits.ImageHDU(np.asarray(spectra.covariance, np.float32), name="ORDERCOV"))

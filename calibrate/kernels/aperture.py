@@ -30,22 +30,35 @@ def coordinate(shape: tuple[int, ...], axis: int) -> np.ndarray:
     return u[:, None] if axis == -2 else u[None, :]
 
 
-def edge(coefficients: Float[Array, "term"], shape: tuple[int, ...], axis: int) -> Float[Array, "..."]:
-    """Evaluate an edge polynomial at every dispersion pixel, `sum_k c_k p^k`, shaped to broadcast against (y, x)."""
+def edge(
+    coefficients: Float[Array, "term"], shape: tuple[int, ...], axis: int, along: Float[Array, "y x"] | None = None
+) -> Float[Array, "..."]:
+    """Evaluate an edge polynomial, `sum_k c_k p^k`, shaped to broadcast against (y, x).
+
+    p is the pixel along the dispersion or, where it is given, what `along` holds at each pixel.
+    """
+    if along is not None:
+        return jnp.polyval(jnp.asarray(coefficients)[::-1], along)
     pixel = np.arange(shape[-1 if axis == -2 else -2], dtype=float)
     value = jnp.polyval(jnp.asarray(coefficients)[::-1], jnp.asarray(pixel))
     return value[None, :] if axis == -2 else value[:, None]
 
 
 def coverage(
-    lower: Float[Array, "term"], upper: Float[Array, "term"], shape: tuple[int, ...], axis: int
+    lower: Float[Array, "term"],
+    upper: Float[Array, "term"],
+    shape: tuple[int, ...],
+    axis: int,
+    along: Float[Array, "y x"] | None = None,
 ) -> Float[Array, "y x"]:
-    """Fraction of each pixel between the edges; pixel j covers j - 0.5 .. j + 0.5."""
+    """Fraction of each pixel between the edges; pixel j covers j - 0.5 .. j + 0.5. None where `along` is NaN."""
     pixel = np.arange(shape[axis], dtype=float)
     pixel = pixel[:, None] if axis == -2 else pixel[None, :]
-    start = jnp.maximum(edge(lower, shape, axis), pixel - 0.5)
-    stop = jnp.minimum(edge(upper, shape, axis), pixel + 0.5)
-    return jnp.maximum(stop - start, 0.0)
+    known = True if along is None else jnp.isfinite(along)
+    along = None if along is None else jnp.where(known, along, 0)  # no NaN to derive
+    start = jnp.maximum(edge(lower, shape, axis, along), pixel - 0.5)
+    stop = jnp.minimum(edge(upper, shape, axis, along), pixel + 0.5)
+    return jnp.where(known, jnp.maximum(stop - start, 0.0), 0.0)
 
 
 def ratio(numerator: Float[Array, "..."], denominator: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -42,6 +42,8 @@ class Apcorr(eqx.Module):
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Apcorr":
         """Read the row of the exposure's optical elements; sizes in arcsec take the plain scale of the detector.
 
+        Extended sources have no light outside of an aperture that is theirs: for them it is neutral.
+
         Raises
         ------
         InputError
@@ -49,6 +51,8 @@ class Apcorr(eqx.Module):
         """
         if meta.exp_type not in TABLES:
             raise InputError(f"{path}: no aperture correction is known for {meta.exp_type} (for {', '.join(TABLES)})")
+        if not meta.point_source:
+            return cls.neutral(meta)
         table = TABLES[meta.exp_type]
         with fits.open(path, memmap=False) as hdus:
             if "APCORR" not in hdus:

@@ -60,6 +60,10 @@ class Photom(eqx.Module):
     @classmethod
     def from_file(cls, path: Path, meta: ExposureMeta) -> "Photom":
         """Read the row of the exposure's optical elements; knots that are not finite are dropped."""
+        return _of_source(cls._of_row(path, meta), meta)
+
+    @classmethod
+    def _of_row(cls, path: Path, meta: ExposureMeta) -> "Photom":
         table = layout_of(TABLES, meta, path)
         with fits.open(path, memmap=False) as hdus:
             header, rows = table_of(hdus, path)
@@ -87,7 +91,8 @@ class Photom(eqx.Module):
     @classmethod
     def from_parts(cls, paths: Mapping[str, Path], meta: ExposureMeta) -> "Photom":
         """Take the solid angle of a pixel from AREA, whatever PHOTOM says of it, as the official step does."""
-        return replace(cls.from_file(paths["photom"], meta), pixel_sr=area.pixel_sr(paths["area"], meta))
+        known = replace(cls._of_row(paths["photom"], meta), pixel_sr=area.pixel_sr(paths["area"], meta))
+        return _of_source(known, meta)
 
     def to_file(self, path: Path, meta: ExposureMeta) -> None:
         """Write the official table with one row."""
@@ -111,6 +116,13 @@ class Photom(eqx.Module):
     def neutral(cls, meta: ExposureMeta) -> "Photom":
         """One at every wavelength, still in DN/s."""
         return cls(np.float32(1), np.array([0, 100], np.float32), np.ones(2, np.float32), "DN/s")
+
+
+def _of_source(photom: Photom, meta: ExposureMeta) -> Photom:
+    """Of an extended source the flux of a pixel is told as surface brightness, where its solid angle is known."""
+    if photom.unit != "MJy" or meta.point_source or photom.pixel_sr is None:
+        return photom
+    return replace(photom, conversion=np.float32(photom.conversion / photom.pixel_sr), unit="MJy/sr")
 
 
 def layout_of(tables: Mapping[str, Table], meta: ExposureMeta, path: Path) -> Table:

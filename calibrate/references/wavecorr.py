@@ -28,9 +28,10 @@ class Wavecorr(eqx.Module):
     def from_parts(cls, paths: Mapping[str, Path], meta: ExposureMeta) -> "Wavecorr":
         """Evaluate jwst 3.0.0 wavecorr: the offset of the file (pixels) times the dispersion, by detector column.
 
-        Neutral where the file lacks the slit, or where the corrected wavelengths would not rise: so does the official.
+        Neutral for extended sources, where the file lacks the slit, or where the corrected wavelengths would not rise:
+        so does the official.
         """
-        offset = _offset(paths["wavecorr"], slit.name(meta))
+        offset = _offset(paths["wavecorr"], slit.name(meta)) if meta.point_source else None
         if offset is None:
             return cls.neutral(meta)
         cut = slit.box(paths, meta)

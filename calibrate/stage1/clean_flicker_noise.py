@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.instruments.core import Readout
-from uptheramp.calibrate.kernels import aperture, background, coarse_background, fourier_noise, order
+from uptheramp.calibrate.kernels import background, coarse_background, fourier_noise, order
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.flat import Flat
@@ -125,8 +125,7 @@ def _unlit(
     if params.mask_science_regions:
         outside = (state.pixeldq & (flags.NON_SCIENCE | flags.MSA_FAILED_OPEN)) == 0
         if (known := refs.extract1d) is not None:
-            axis = aperture.across_axis(known.dispersion_axis)
-            outside = outside & (aperture.coverage(known.lower, known.upper, rate.shape, axis) == 0)
+            outside = outside & (known.inside(rate.shape) == 0)
         rate = jnp.where(outside, rate, jnp.nan)
     return scene_of.unlit(rate / _flat(refs, params), params.n_sigma, params.fit_histogram)
 

@@ -138,8 +138,7 @@ def _unlit(
     """
     dark = scene.unlit(jnp.where(usable(sample), slope, jnp.nan), n_sigma)
     if extract1d is not None and extract1d.dispersion_axis == abs(sample.readout.slow_axis):
-        across = aperture.across_axis(extract1d.dispersion_axis)
-        dark = dark & (aperture.coverage(extract1d.lower, extract1d.upper, dark.shape, across) == 0)
+        dark = dark & (extract1d.inside(dark.shape) == 0)
     return dark
 
 

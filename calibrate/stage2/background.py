@@ -29,13 +29,7 @@ class Windows(NamedTuple):
 
 def covered(state: Rates, extract1d: Extract1d) -> Float[Array, "y x"]:
     """Fraction of each pixel that lies in the windows."""
-    axis = aperture.across_axis(extract1d.dispersion_axis)
-    shape = state.data.shape[-2:]
-    inside = sum(
-        (aperture.coverage(lower, upper, shape, axis) for lower, upper in jnp.asarray(extract1d.background)),
-        start=jnp.zeros(shape),
-    )
-    return jnp.minimum(inside, 1).astype(state.data.dtype)
+    return extract1d.beside(state.data.shape[-2:], state.wavelength_um).astype(state.data.dtype)
 
 
 def windows(state: Rates, extract1d: Extract1d) -> Windows:

@@ -221,12 +221,11 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
 
 def _inside(refs: Extract1dRefs, state: Rates) -> Float[Array, "y x"]:
     """Covered fraction of each pixel that has a wavelength."""
-    shape, axis = state.data.shape[-2:], aperture.across_axis(refs.extract1d.dispersion_axis)
+    shape = state.data.shape[-2:]
     lit = refs.extract1d.between(shape)
     if state.wavelength_um is not None:
         lit = lit & jnp.isfinite(state.wavelength_um)
-    covered = aperture.coverage(refs.extract1d.lower, refs.extract1d.upper, shape, axis)
-    return jnp.where(lit, covered.astype(state.data.dtype), 0)
+    return jnp.where(lit, refs.extract1d.inside(shape, state.wavelength_um).astype(state.data.dtype), 0)
 
 
 def _model(state: Rates, refs: Extract1dRefs, whole: Float[Array, "y x"], axis: int, *, level: bool) -> Model:

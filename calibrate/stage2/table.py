@@ -13,6 +13,7 @@ from uptheramp.calibrate.stage2.badpix_selfcal import badpix_selfcal
 from uptheramp.calibrate.stage2.bkg_subtract import bkg_subtract
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, extract_1d
 from uptheramp.calibrate.stage2.flat_field import flat_field
+from uptheramp.calibrate.stage2.pathloss import pathloss
 from uptheramp.calibrate.stage2.photom import photom
 from uptheramp.calibrate.stage2.photom_image import photom as photom_image
 from uptheramp.calibrate.stage2.pixel_replace import PixelReplaceParams, pixel_replace
@@ -20,6 +21,7 @@ from uptheramp.calibrate.stage2.wavecorr import wavecorr
 from uptheramp.calibrate.step import Step
 
 _SLITS = ("NRS_BRIGHTOBJ", "NRS_FIXEDSLIT")
+_LOSING = ("NRS_FIXEDSLIT", "MIR_LRS-FIXEDSLIT")  # light at the edges of a slit; time series are not corrected for it
 _ONE_ORDER = (*_SLITS, "NRC_TSGRISM", "MIR_LRS-SLITLESS", "MIR_LRS-FIXEDSLIT")
 _SOSS = "NIS_SOSS"
 _IMAGED = ("NRC_TSIMAGE", "MIR_IMAGE")
@@ -38,8 +40,14 @@ def _behind_a_slit(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return tuple(s for step in steps for s in instead.get(step, (step,)))
 
 
+def _and_losing(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """With pathloss before photom: behind the flat, and behind the background, whose windows may lie outside of it."""
+    return tuple(s for step in steps for s in ((pathloss, step) if step is photom else (step,)))
+
+
 def _by_type(steps: tuple[Step, ...]) -> dict[str, tuple[Step, ...]]:
     spectra = dict.fromkeys(_ONE_ORDER, steps) | dict.fromkeys(_SLITS, _behind_a_slit(steps)) | {_SOSS: _OF_SOSS}
+    spectra |= {exp_type: _and_losing(spectra[exp_type]) for exp_type in _LOSING}
     return spectra | dict.fromkeys(_IMAGED, _OF_IMAGES)
 
 

@@ -98,7 +98,7 @@ def aperture(reference: Any, relative: float, absolute: float, amount: Float[Arr
     """Where the aperture lies across the dispersion; the background's windows stay."""
     shift = absolute * amount
     lower, upper = (jnp.asarray(edge).at[0].add(shift) for edge in (reference.lower, reference.upper))
-    return replace(reference, lower=lower, upper=upper)
+    return replace(reference, lower=lower, upper=upper, more=jnp.asarray(reference.more).at[..., 0].add(shift))
 
 
 MOVES: dict[str, Callable[..., Any]] = {"linearity": linearity, "ipc": coupling, "extract1d": aperture}

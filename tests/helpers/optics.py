@@ -254,11 +254,13 @@ def exposure(meta: ExposureMeta):
     model.err, model.var_rnoise, model.var_poisson = (np.zeros_like(model.data) for _ in range(3))
     model.int_times = np.zeros(meta.nints, model.get_dtype("int_times"))
     m, g = model.meta, meta.geometry
-    m.telescope, m.exposure.type, m.target.source_type = "JWST", meta.exp_type, "POINT"
+    m.telescope, m.exposure.type, m.target.source_type_apt = "JWST", meta.exp_type, meta.source_type or None
+    m.target.source_type = "POINT" if meta.point_source else "EXTENDED"
+    m.exposure.nints = meta.nints
     for name in ("detector", "filter", "pupil", "grating", "channel", "module"):
         if getattr(meta, name):
             setattr(m.instrument, name, getattr(meta, name))
-    m.instrument.name, m.visit.tsovisit = meta.instrument, True
+    m.instrument.name, m.visit.tsovisit = meta.instrument, meta.tso
     m.subarray.name, m.subarray.xstart, m.subarray.ystart = meta.subarray, meta.x_start, meta.y_start
     m.subarray.ysize, m.subarray.xsize = meta.shape
     m.wcsinfo.v2_ref, m.wcsinfo.v3_ref, m.wcsinfo.roll_ref = g.v2_ref_arcsec, g.v3_ref_arcsec, g.roll_ref_deg
@@ -266,6 +268,7 @@ def exposure(meta: ExposureMeta):
     m.wcsinfo.v3yangle, m.wcsinfo.velosys = g.v3_ideal_angle_deg, g.velocity_m_s
     m.wcsinfo.siaf_xref_sci, m.wcsinfo.siaf_yref_sci = g.x_ref, g.y_ref
     m.velocity_aberration.scale_factor = g.va_scale
+    m.target.ra, m.target.dec = g.target_ra_deg, g.target_dec_deg
     m.dither.x_offset, m.dither.y_offset = g.x_offset_arcsec, g.y_offset_arcsec
     m.instrument.fixed_slit = g.slit
     m.instrument.gwa_tilt, m.instrument.gwa_xtilt, m.instrument.gwa_ytilt = (
@@ -274,7 +277,7 @@ def exposure(meta: ExposureMeta):
     return model
 
 
-def _with_wcs(meta: ExposureMeta, paths: dict[str, Path]):
+def with_wcs(meta: ExposureMeta, paths: dict[str, Path]):
     from jwst.assign_wcs.assign_wcs import load_wcs
 
     unused = dict.fromkeys(("filteroffset", "specwcs", "regions"))
@@ -287,7 +290,7 @@ def slit_model(meta: ExposureMeta, paths: dict[str, Path], *, corrected: bool = 
     from jwst.srctype.srctype import set_source_type
     from jwst.wavecorr.wavecorr import do_correction
 
-    model = _with_wcs(meta, paths)
+    model = with_wcs(meta, paths)
     model.meta.cal_step.assign_wcs = "COMPLETE"
     model.meta.wcsinfo.dispersion_direction = 1
     model = set_source_type(nrs_extract2d(model))
@@ -310,7 +313,7 @@ def official(meta: ExposureMeta, paths: dict[str, Path], *, corrected: bool = Fa
         return image, (x, y)
     y, x = np.mgrid[: meta.y_size, : meta.x_size]
     order = (np.ones(x.shape),) if meta.exp_type == "NRC_TSGRISM" else ()
-    return np.asarray(_with_wcs(meta, paths).meta.wcs(x, y, *order)[2]), (0, 0)
+    return np.asarray(with_wcs(meta, paths).meta.wcs(x, y, *order)[2]), (0, 0)
 
 
 def some(wavelength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -46,8 +46,8 @@ def test_every_parameter_can_be_set(table, family, exp_type):
 def test_a_skipped_step_is_absent_and_recorded():
     changed = recipe("recommended", "near_ir", "NRS_BRIGHTOBJ", {"jump.skip": "true"})
     assert "jump" not in {step.name for step in changed.stage1}
-    assert changed.cards(1)["S_JUMP"] == "SKIPPED" and "SRCTYPE" not in changed.cards(1)
-    assert changed.cards(1, 2)["SRCTYPE"] == "POINT"
+    assert changed.cards(1)["S_JUMP"] == "SKIPPED" and "S_SRCTYP" not in changed.cards(1)
+    assert changed.cards(1, 2)["S_SRCTYP"] == "COMPLETE"
 
 
 def test_a_step_that_is_off_runs_when_asked_for():

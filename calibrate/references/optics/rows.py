@@ -11,10 +11,11 @@ from astropy.io import fits
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io.meta import ExposureMeta
+from uptheramp.calibrate.references.optics import sky, trees
 from uptheramp.calibrate.references.optics.light import Light, barycentric
 
 REFTYPES = ("specwcs",)
-SMOOTHING_UM2 = 0.002  # sum of squares that the official spline may leave of the table
+SMOOTHING = 0.002  # sum of squares (um2, px2) that the official splines may leave of a column of the table
 REFERENCE_COLUMNS = 4  # at the left edge of the slitless window
 
 Table = Mapping[str, np.ndarray]
@@ -31,6 +32,35 @@ def slit(paths: Mapping[str, Path], meta: ExposureMeta) -> Light:
     return _light(paths["specwcs"], meta, ("IMX", "IMY"), _slit)
 
 
+def place(paths: Mapping[str, Path], meta: ExposureMeta) -> tuple[float, float, float]:
+    """Where the target lies in the slit (pixels along and across, from the reference point); the scale, arcsec/pixel.
+
+    As jwst 3.0.0 pathloss get_center: from TARG_RA and TARG_DEC through the pointing and DISTORTION, in the row of the
+    reference point, to which the trace bends. The place across the slit is not told: 0. In the middle where the header
+    lacks coordinates.
+    """
+    table, (x_ref, y_ref) = _read(paths["specwcs"], meta, ("IMX", "IMY"))
+    (distortion,) = trees.read(paths["distortion"], "model")
+    x, y = x_ref + meta.x_start - 1, y_ref + meta.y_start - 1
+    (v2, v3), (v2_next, v3_next) = distortion(x, y), distortion(x + 1, y)
+    geometry = meta.geometry
+    scale = float(np.hypot(v2_next - v2, v3_next - v3)) * (getattr(geometry, "va_scale", None) or 1.0)
+    if geometry is None or not sky.known(geometry):
+        return 0.0, 0.0, scale
+    straight = distortion.inverse(*sky.target_v2v3(geometry))[0]
+    rising = np.argsort(table["y_center"])
+    rows = table["y_center"][rising]
+    bend = np.interp(0.0, rows, _smoothed(rows, table["x_center"][rising]))
+    return float(straight - x + bend), 0.0, scale
+
+
+def _smoothed(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The official spline through a column of the table, at its rows."""
+    from scipy.interpolate import UnivariateSpline
+
+    return np.asarray(UnivariateSpline(rows, values, s=SMOOTHING)(rows))
+
+
 def _window(table: Table, x_ref: float, y_ref: float, meta: ExposureMeta) -> tuple[float, float, float, float]:
     bottom, top = np.floor(table["y2"].min() + y_ref), np.ceil(table["y0"].max() + y_ref)
     return meta.x_start - 1 + REFERENCE_COLUMNS, meta.x_size - 1, bottom, top
@@ -42,13 +72,11 @@ def _slit(table: Table, x_ref: float, y_ref: float, meta: ExposureMeta) -> tuple
 
 def _light(path: Path, meta: ExposureMeta, point: tuple[str, str], box: Box) -> Light:
     """Evaluate the table in the rows that it covers and the box that is lit."""
-    from scipy.interpolate import UnivariateSpline
-
     table, (x_ref, y_ref) = _read(path, meta, point)
     rising = np.argsort(table["y_center"])
     rows, wavelength = (table["y_center"] + y_ref)[rising], table["wavelength"][rising]
     # parity: the official model smooths, then draws straight lines between the rows of its table
-    smooth = np.asarray(UnivariateSpline(rows, wavelength, s=SMOOTHING_UM2)(rows)) * barycentric(meta)
+    smooth = _smoothed(rows, wavelength) * barycentric(meta)
     y, x = np.arange(meta.y_size), np.arange(meta.x_size)
     along = np.interp(y, rows, smooth, left=np.nan, right=np.nan)
     left, right, bottom, top = box(table, x_ref, y_ref, meta)

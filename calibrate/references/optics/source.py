@@ -17,10 +17,12 @@ def place(paths: Mapping[str, Path], meta: ExposureMeta) -> tuple[float, float]:
     """Across and along the slit, fractions of its size from its middle, as jwst 3.0.0 extract_2d get_source_xpos.
 
     From XOFFSET and YOFFSET, the target's offset from the aperture's reference point; the middle where the header has
-    none.
+    none, and of extended sources.
     """
     geometry = meta.geometry
     if geometry is None or geometry.x_offset_arcsec is None or geometry.y_offset_arcsec is None:
+        return 0.0, 0.0
+    if not meta.point_source:
         return 0.0, 0.0
     angle = np.deg2rad(needed(meta, "v3_ideal_angle_deg", "V3I_YANG"))
     x, y = needed(meta, "v_parity", "VPARITY") * geometry.x_offset_arcsec, geometry.y_offset_arcsec

@@ -157,10 +157,6 @@ def test_start_and_stop_pixels_are_inclusive(tmp_path):
         ('{"apertures": [{"id": "ANY", "bkg_order": 1.5}]}', "bkg_order 1.5"),
         ('{"apertures": [{"id": "ANY", "bkg_fit": "spline"}]}', "bkg_fit spline"),
         ('{"apertures": [{"id": "ANY", "src_coeff": [[1]]}]}', "alternate"),
-        (
-            '{"apertures": [{"id": "ANY", "independent_var": "wavelength", "src_coeff": [[1, 2], [9, 2]]}]}',
-            "wavelength",
-        ),
     ],
 )
 def test_unreadable_apertures_end_in_one_line(tmp_path, text, words):
