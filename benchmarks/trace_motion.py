@@ -10,9 +10,8 @@ before and after the trace's position, rotation and width (`Spectra.trace`, meas
 
 For every mode, motion and method: the position's range and how well the trace tells it, the slope of white light
 against position, the rms before and after, and the bias of the depth of white light and (median of the absolute
-values) of 20 channels. SOSS is judged by its order 1, with profiles that are known at rest; since `extract_1d` does not
-measure how its traces lie, the same fit to the derivatives of the known profiles is done here. Motion along the
-dispersion is there too, and no measured quantity tells it.
+values) of 20 channels. SOSS is judged by its order 1, with profiles that are known at rest. Motion along the dispersion
+is there too, and no measured quantity tells it.
 """
 
 import json
@@ -26,7 +25,6 @@ import jax
 import numpy as np
 
 from uptheramp.calibrate.io.atomic import whole
-from uptheramp.calibrate.kernels import columns, trace_motion
 from uptheramp.calibrate.references.specprofile import Specprofile
 from uptheramp.calibrate.stage2 import soss_extract
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, Extract1dRefs, extract_1d, learn_profile
@@ -147,25 +145,15 @@ def first_of_orders(case: Case, params: soss_extract.Extract1dParams) -> Found:
     """Extract order 1 of SOSS with the profiles at rest."""
     o = case.observation
 
-    def profiles(moved: float = 0.0, widened: float = 0.0) -> np.ndarray:
-        return np.stack([optics.profile(order, o.shape, 1, (0.0, moved), widened) for order in o.mode.orders])
-
+    profiles = np.stack([optics.profile(order, o.shape, 1) for order in o.mode.orders])
     solution = pastasoss(o)
-    refs = soss_extract.Extract1dRefs(solution, Specprofile(profiles(), solution.order), None)
+    refs = soss_extract.Extract1dRefs(solution, Specprofile(profiles, solution.order), None)
     moving, still = (rates(case, images) for images in (case.moving, case.still))
     learned = soss_extract.learn_typical(take(moving, slice(None, None, 3)), refs, params)
     refs = replace(refs, typical=learned)
     seen, rest = (of_orders(state, refs, params) for state in (moving, still))
     first = np.asarray(seen.order) == solution.order[0]
-    by_position = (profiles(moved=STEP) - profiles(moved=-STEP)) / (2 * STEP)
-    by_width = (profiles(widened=STEP) - profiles(widened=-STEP)) / (2 * STEP)
-    maps = np.concatenate([np.stack(part, 0) for part in zip(profiles(), by_position, by_width, strict=True)])
-    weight = 1 / np.asarray(learned.variance)
-    normal = columns.gram(maps, weight[None])
-    trace = trace_motion.fit(
-        np.broadcast_to(normal, (len(moving.data), *normal.shape[1:])), columns.total(maps * weight, moving.data)
-    )
-    return Found(*(np.asarray(x) for x in (seen.flux[:, first], rest.flux[:, first], *trace)))
+    return Found(*(np.asarray(x) for x in (seen.flux[:, first], rest.flux[:, first], seen.trace, seen.trace_err)))
 
 
 def judged(case: Case, found: Found) -> dict[str, float]:

@@ -39,8 +39,20 @@ def fit(normal: columns.Matrix, sums: Float[Array, "n map x"]) -> tuple[Float[Ar
     crossed = normal[:, wanted][:, :, free]
     left = sums[:, wanted] - jnp.einsum("nikx,nkx->nix", crossed, amounts)
     kept = normal[:, wanted][:, :, wanted] - jnp.einsum("nikx,nklx,njlx->nijx", crossed, inverse, crossed)
-    light = jnp.maximum(amounts[:, 0], 0)
-    share = along(normal.shape[-1])
+    position, error = solve(jnp.maximum(amounts[:, 0], 0), left, kept)
+    return position.astype(dtype), error.astype(dtype)
+
+
+def solve(
+    light: Float[Array, "n x"], left: Float[Array, "n 2 x"], kept: Float[Array, "n 2 2 x"]
+) -> tuple[Float[Array, "n 3"], Float[Array, "n 3"]]:
+    """(a, b, c) and their standard errors, from the light of each column and sums of D and W freed of all else.
+
+    `left` are the sums of w D d and w W d, `kept` those of the products of w, D and W.
+    """
+    dtype = left.dtype
+    light, left, kept = (x.astype(jnp.float64) for x in (light, left, kept))
+    share = along(light.shape[-1])
     right = jnp.einsum("iax,nix->na", share, light[:, None] * left)
     information = jnp.einsum("iax,nijx,jbx->nab", share, light[:, None, None] ** 2 * kept, share)
     covariance = columns.inverse(information[..., None])[..., 0]

@@ -16,6 +16,7 @@ from uptheramp.calibrate.kernels.aperture import ratio
 from uptheramp.calibrate.references.pastasoss import Pastasoss
 from uptheramp.calibrate.references.speckernel import Speckernel
 from uptheramp.calibrate.references.specprofile import Specprofile
+from uptheramp.calibrate.stage2 import soss_trace
 from uptheramp.calibrate.stage2.typical import typical_variance
 from uptheramp.calibrate.stage2.usable import in_the_light, variances, zeroed
 from uptheramp.calibrate.state import Rates, Spectra
@@ -39,11 +40,13 @@ class Typical(eqx.Module):
 
     `variance` is the median, in the squared units of the data. `profile` is the share of a column's light of an order
     in each pixel, as the median image has it; None where the reference is taken. `common`: None but for the full model.
+    `moving`: None where the trace is not measured.
     """
 
     variance: Float[Array, "y x"]
     profile: Float[Array, "order y x"] | None = None
     common: Common | None = None
+    moving: soss_trace.Moving | None = None
 
 
 class Extract1dRefs(eqx.Module):
@@ -65,7 +68,8 @@ class Extract1dParams(eqx.Module):
     orders: ratios of neighbours to a smooth estimate of it differ by about `neighbour_spread`. `background`: "constant"
     solves for a level of each column and integration beside the orders; "none". `profile`: where the shapes of the
     orders come from, "reference" (SPECPROFILE) or "data" (the median image of a sample). Elements of which less than
-    `minimum_fraction` of the weight, or of the box, lies on usable pixels are not used.
+    `minimum_fraction` of the weight, or of the box, lies on usable pixels are not used. `trace`: measure how the trace
+    of the first order lies in each integration.
     """
 
     soss_width: float = 40.0
@@ -75,6 +79,7 @@ class Extract1dParams(eqx.Module):
     background: str = eqx.field(static=True, default="constant")
     profile: str = eqx.field(static=True, default="reference")
     decontaminate: bool = eqx.field(static=True, default=True)
+    trace: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
         for name, known in (("method", METHODS), ("background", BACKGROUNDS), ("profile", PROFILES)):
@@ -90,6 +95,10 @@ def learn_typical(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -
         typical = replace(typical, profile=_measured(sample, good, typical.variance, refs))
     if params.method == "full":
         typical = replace(typical, common=_common(sample, good, replace(refs, typical=typical), params))
+    if params.trace:
+        profiles, shapes, weight = _known(replace(refs, typical=typical), params, sample.data.dtype)
+        first = profiles[0], jnp.asarray(refs.pastasoss.trace_px[0], profiles.dtype)
+        typical = replace(typical, moving=soss_trace.learn(*first, shapes, weight))
     return typical
 
 
@@ -228,6 +237,11 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         return jnp.where(where, jnp.nan, plane).reshape(len(plane), -1)
 
     own = np.arange(count)
+    trace = error = None
+    if params.trace and refs.typical is not None and refs.typical.moving is not None:
+        told = zip(shapes, jnp.moveaxis(amounts, 1, 0), strict=True)
+        rest = seen * (data - sum(shape * amount[:, None] for shape, amount in told))
+        trace, error = soss_trace.measure(refs.typical.moving, amounts[:, 0], rest)
     spectra = Spectra(
         flux=end_to_end(flux),
         var_poisson=end_to_end(_elements(spread[0], own, own)),
@@ -242,6 +256,8 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         pairs=jnp.asarray(pairs.astype(np.int32)),
         covariance=end_to_end(shared, lost[:, one] | lost[:, other]),
         unit=state.unit,
+        trace=trace,
+        trace_err=error,
     )
     return spectra, None
 

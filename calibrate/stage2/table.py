@@ -64,7 +64,9 @@ _EXTRACT_OFFICIAL = {extract_1d.name: Extract1dParams(background="subtract", mis
 # that of SOSS with soss_atoca = False: its ATOCA is not here
 _BOX_OFFICIAL: dict[str, Any] = {
     soss_sky.bkg_subtract.name: soss_sky.BkgSubtractParams(images="all"),
-    soss_extract.extract_1d.name: soss_extract.Extract1dParams(method="box", background="none", decontaminate=False),
+    soss_extract.extract_1d.name: soss_extract.Extract1dParams(
+        method="box", background="none", decontaminate=False, trace=False
+    ),
 }
 _DEFAULTS_OFFICIAL = dict.fromkeys(_ONE_ORDER, _EXTRACT_OFFICIAL) | {_SOSS: _BOX_OFFICIAL}
 

@@ -1,0 +1,63 @@
+"""Where the trace of the first order of SOSS lies in each integration.
+
+As kernels/trace_motion.py, of what the solve by column leaves: the profile's derivatives are freed once, on the pixels'
+typical weights, of all that the solve may change, so that an integration costs two sums over its columns.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.interpolate import CubicSpline
+
+from uptheramp.calibrate.kernels import columns, trace_motion
+
+
+class Moving(eqx.Module):
+    """How the light of the first order changes where the trace moves across the dispersion or widens.
+
+    `maps` are the derivatives of its profile, without what the shapes can stand in for, times the pixels' weights;
+    `information` the sums over a column of their products.
+    """
+
+    maps: Float[Array, "quantity y x"]
+    information: Float[Array, "quantity quantity x"]
+
+
+def learn(
+    profile: Float[Array, "y x"],
+    trace_px: Float[Array, "x"],
+    shapes: Float[Array, "shape y x"],
+    weight: Float[Array, "y x"],
+) -> Moving:
+    """Derivatives of a profile P about its trace c: -P' by position, -(P + (y - c) P') by relative width.
+
+    P' is the slope of a natural cubic spline through the pixels of a column.
+    """
+    slope = jnp.einsum("ij,jx->ix", jnp.asarray(_slopes(len(profile)), profile.dtype), profile)
+    distance = jnp.arange(len(profile), dtype=profile.dtype)[:, None] - jnp.where(jnp.isfinite(trace_px), trace_px, 0)
+    lit = profile > 0
+    derivatives = jnp.stack([jnp.where(lit, -d, 0) for d in (slope, profile + distance * slope)])
+    whole = weight[None]
+    inverse = columns.inverse(columns.gram(shapes, whole))[0]
+    alike = jnp.einsum("klx,lqx->kqx", inverse, columns.crossed(shapes, derivatives, whole)[0])
+    freed = derivatives - jnp.einsum("kyx,kqx->qyx", shapes, alike)
+    return Moving(freed * weight, columns.gram(freed, whole)[0])
+
+
+def measure(
+    moving: Moving, light: Float[Array, "n x"], rest: Float[Array, "n y x"]
+) -> tuple[Float[Array, "n 3"], Float[Array, "n 3"]]:
+    """`Spectra.trace` and its standard errors, from the light of the order and what the solve leaves of the images.
+
+    `rest` is 0 at bad pixels: what these would have told is missing, so a motion comes out too small by their share.
+    """
+    left = columns.total(moving.maps, rest)
+    kept = jnp.broadcast_to(moving.information, (len(left), *moving.information.shape))
+    return trace_motion.solve(jnp.maximum(light, 0), left, kept)
+
+
+def _slopes(pixels: int) -> Float[np.ndarray, "pixel pixel"]:
+    """Slope at each pixel of the spline through values at all of them, by value."""
+    at = np.arange(pixels)
+    return CubicSpline(at, np.eye(pixels), bc_type="natural")(at, 1)
