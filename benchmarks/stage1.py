@@ -277,9 +277,9 @@ def tables(results: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     """The tables in Markdown."""
     cases = {case.name: case for case in CASES}
     ratio = [
-        "| case | segment | A ours, official: CPU s | A ratio | B ours, official: CPU s | B ratio (clock) "
-        "| B of the disk | C ours, official: CPU s | C ratio (clock) | peak MB B ours, official |",
-        "|---" * 10 + "|",
+        "| case | segment | A ours, official: CPU s | A ratio (clock) | B ours, official: CPU s | B ratio (clock) "
+        "| B of the disk | C ours, official: CPU s | C ratio (clock) | peak MB B ours, official | peak MB C ours |",
+        "|---" * 11 + "|",
     ]
     for name, found in results["compare"].items():
         (a, b, c), case = (found["ours"][key] for key in "ABC"), cases[name]
@@ -288,13 +288,14 @@ def tables(results: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
             name,
             f"{case.segment} x {case.ngroups}",
             f"{a['compute_cpu']:.2f}, {ab['compute_cpu']:.1f}",
-            f"{ab['compute_cpu'] / a['compute_cpu']:.0f}",
+            f"{ab['compute_cpu'] / a['compute_cpu']:.0f} ({ab['compute_wall'] / a['compute_wall']:.0f})",
             f"{b['files_cpu']:.2f}, {ab['files_cpu']:.1f}",
             f"{ab['files_cpu'] / b['files_cpu']:.0f} ({ab['files_wall'] / b['files_wall']:.0f})",
             f"{100 * found['disk']['disk_wall'] / b['files_wall']:.0f} %",
             f"{c['files_cpu']:.2f}, {likely['files_cpu']:.1f}",
             f"{likely['files_cpu'] / c['files_cpu']:.0f} ({likely['files_wall'] / c['files_wall']:.0f})",
             f"{b['peak_mb']:.0f}, {ab['peak_mb']:.0f}",
+            f"{c['peak_mb']:.0f}",
         ]
         ratio.append("| " + " | ".join(cells) + " |")
     long = [
