@@ -58,7 +58,6 @@ SOSS = {
     "by column": soss_extract.Extract1dParams(background="none"),
     "box": soss_extract.Extract1dParams(background="none", method="box"),
 }
-STEP = 0.05  # pixels, and of the width, between which derivatives of known profiles are taken
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,6 @@ def one_order(case: Case, params: Extract1dParams) -> Found:
 def first_of_orders(case: Case, params: soss_extract.Extract1dParams) -> Found:
     """Extract order 1 of SOSS with the profiles at rest."""
     o = case.observation
-
     profiles = np.stack([optics.profile(order, o.shape, 1) for order in o.mode.orders])
     solution = pastasoss(o)
     refs = soss_extract.Extract1dRefs(solution, Specprofile(profiles, solution.order), None)
