@@ -11,8 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
+from uptheramp.calibrate.kernels.pixels import zeroed
+
+Images = Bool[Array, "n y x"] | Float[Array, "n y x"]  # what is true counts as 1
 Matrix = Float[Array, "n shape shape x"]
 
 TILE = (16, 256)  # rows and columns of all maps that stay in the cache
@@ -21,21 +24,26 @@ TILE = (16, 256)  # rows and columns of all maps that stay in the cache
 def _tiled(of_row: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
     """Sum `of_row` of images (n, x) and sets of maps (map, x) over the rows, tile by tile.
 
-    `plain` gives the same sums by `einsum`, for images that are not made of tiles and for derivatives. That turns the
-    images first, and writes products of maps down, so it takes several times as long on a CPU.
+    Images lose their bad pixels in the tile, so that none is written down once more. `plain` gives the same sums by
+    `einsum`, for images that are not made of tiles and for derivatives. That turns the images first, and writes
+    products of maps down, so it takes several times as long on a CPU.
     """
 
+    def at_once(images: Array, good: Array | None, *maps: Array) -> Any:
+        return plain(_counted(images, good, maps[0].dtype), *maps)
+
     @jax.custom_jvp
-    def sums(images: Array, *maps: Array) -> Any:
+    def sums(images: Array, good: Array | None, *maps: Array) -> Any:
         if any(size == 0 or size % part for size, part in zip(images.shape[1:], TILE, strict=True)):
-            return plain(images, *maps)
+            return at_once(images, good, *maps)
         rows, columns = (size // part for size, part in zip(images.shape[1:], TILE, strict=True))
 
         def down(column: Int[Array, ""]) -> Any:
             def of_tile(row: Int[Array, ""]) -> Any:
                 corner = (0, row * TILE[0], column * TILE[1])
-                cut = [jax.lax.dynamic_slice(p, corner, (len(p), *TILE)) for p in (images, *maps)]
-                return reduce(_both, (of_row(*(c[:, k] for c in cut)) for k in range(TILE[0])))
+                cut = jax.tree.map(lambda p: jax.lax.dynamic_slice(p, corner, (len(p), *TILE)), (images, good, maps))
+                image = _counted(cut[0], cut[1], maps[0].dtype)
+                return reduce(_both, (of_row(*(c[:, k] for c in (image, *cut[2]))) for k in range(TILE[0])))
 
             start = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(of_tile, 0))
             return jax.lax.fori_loop(0, rows, lambda row, found: _both(found, of_tile(row)), start)
@@ -45,9 +53,14 @@ def _tiled(of_row: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..
 
     @sums.defjvp
     def _derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        return sums(*primals), jax.jvp(plain, primals, tangents)[1]
+        return sums(*primals), jax.jvp(at_once, primals, tangents)[1]
 
     return sums
+
+
+def _counted(images: Array, good: Array | None, dtype: Any) -> Float[Array, "n y x"]:
+    """Give the images as sums take them."""
+    return images.astype(dtype) if good is None else zeroed(images, good)
 
 
 def _both(left: Any, right: Any) -> Any:
@@ -63,26 +76,34 @@ _crossed = _tiled(
     lambda images, left, right: [jnp.einsum("nyx,myx->nmx", images, one * right) for one in left],
 )
 _gram = _tiled(  # each pair once
-    lambda image, maps: [(image * maps[a])[:, None] * maps[a:] for a in range(len(maps))],
-    lambda images, maps: [jnp.einsum("nyx,myx->nmx", images, maps[a] * maps[a:]) for a in range(len(maps))],
+    lambda image, left, maps: [(image * left[a])[:, None] * maps[a:] for a in range(len(maps))],
+    lambda images, left, maps: [jnp.einsum("nyx,myx->nmx", images, left[a] * maps[a:]) for a in range(len(maps))],
 )
 
 
-def total(maps: Float[Array, "map y x"], images: Float[Array, "n y x"]) -> Float[Array, "n map x"]:
-    """Sum over a column of each map times each image."""
-    return _total(images, maps)
+def total(
+    maps: Float[Array, "map y x"], images: Images, good: Bool[Array, "n y x"] | None = None
+) -> Float[Array, "n map x"]:
+    """Sum over a column of each map times each image, of which `good` pixels count where it is given."""
+    return _total(images, good, maps)
 
 
 def crossed(
-    left: Float[Array, "left y x"], right: Float[Array, "right y x"], weight: Float[Array, "n y x"]
+    left: Float[Array, "left y x"], right: Float[Array, "right y x"], images: Images
 ) -> Float[Array, "n left right x"]:
-    """Sum over a column of the products of two maps, weighted."""
-    return jnp.stack(_crossed(weight, left, right), 1)
+    """Sum over a column of the products of two maps, weighted by each image."""
+    return jnp.stack(_crossed(images, None, left, right), 1)
 
 
-def gram(maps: Float[Array, "map y x"], weight: Float[Array, "n y x"]) -> Float[Array, "n map map x"]:
-    """Sum over a column of the products of every two maps, weighted."""
-    upper, count = _gram(weight, maps), range(len(maps))
+def gram(
+    maps: Float[Array, "map y x"],
+    images: Images,
+    good: Bool[Array, "n y x"] | None = None,
+    weight: Float[Array, "y x"] | None = None,
+) -> Float[Array, "n map map x"]:
+    """Sum over a column of the products of every two maps, weighted by each image and by `weight`; `good` as above."""
+    left = maps if weight is None else maps * weight
+    upper, count = _gram(images, good, left, maps), range(len(maps))
     return jnp.stack([jnp.stack([upper[min(a, b)][:, abs(a - b)] for b in count], 1) for a in count], 1)
 
 
@@ -96,16 +117,16 @@ def between(left: Float[Array, "n shape map x"], matrix: Matrix) -> Float[Array,
 def influence(
     maps: Float[Array, "map y x"],
     weight: Float[Array, "y x"],
-    seen: Float[Array, "n y x"],
+    seen: Bool[Array, "n y x"],
     mix: Float[Array, "n shape map x"],
     precision: Float[Array, "shape x"],
 ) -> Float[Array, "n y x"]:
     """How much each pixel adds to the amount of the first shape: sum_y h d is that amount, by weighted least squares.
 
     The shapes of an image are sums of the maps, `mix @ maps`; `precision` is the inverse variance of what is known of
-    each amount beforehand, about 0. `seen` is 1 for the pixels that take part.
+    each amount beforehand, about 0. `seen` are the pixels that take part.
     """
-    normal = jnp.einsum("nsmx,nmlx,ntlx->nstx", mix, gram(maps, seen * weight), mix)
+    normal = jnp.einsum("nsmx,nmlx,ntlx->nstx", mix, gram(maps, seen, weight=weight), mix)
     normal = normal + jnp.eye(len(precision), dtype=normal.dtype)[:, :, None] * precision
     by_map = jnp.einsum("nsx,nsmx->nmx", inverse(normal)[:, 0], mix)
     return seen * jnp.einsum("nmx,myx->nyx", by_map, maps * weight)

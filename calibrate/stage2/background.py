@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from uptheramp.calibrate.kernels import aperture
+from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.references.extract1d import Extract1d
-from uptheramp.calibrate.stage2.usable import usable, variances, zeroed
+from uptheramp.calibrate.stage2.usable import usable, variances
 from uptheramp.calibrate.state import Rates
 
 MEDIAN_ERROR = 1.2  # error of a median over that of the mean, as the official function has it

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import aperture
+from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.references.apcorr import Apcorr
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.photom import Photom
@@ -19,7 +20,7 @@ from uptheramp.calibrate.stage2.background import influence as background_influe
 from uptheramp.calibrate.stage2.optimal import Model, influence, model_of, motion, seen
 from uptheramp.calibrate.stage2.rescale import in_jansky
 from uptheramp.calibrate.stage2.spatial_profile import PROFILES, Profile, measured, turned
-from uptheramp.calibrate.stage2.usable import usable, variances, zeroed
+from uptheramp.calibrate.stage2.usable import usable, variances
 from uptheramp.calibrate.state import Rates, Spectra, single_order
 from uptheramp.calibrate.step import step
 

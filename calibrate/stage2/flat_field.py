@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt32
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.references.flat import Flat
-from uptheramp.calibrate.stage2.usable import scale, zeroed
+from uptheramp.calibrate.stage2.usable import scale
 from uptheramp.calibrate.state import Rates
 from uptheramp.calibrate.step import step
 

@@ -47,8 +47,7 @@ def motion(
 ) -> tuple[Float[Array, "n quantity"], Float[Array, "n quantity"]]:
     """How the trace lies in each integration (`Spectra.trace`) and the standard errors."""
     image = turned(data, axis)
-    seen = turned(good, axis).astype(image.dtype)
-    normal = columns.gram(model.maps, seen * model.weight)
+    normal = columns.gram(model.maps, turned(good, axis), weight=model.weight)
     return trace_motion.fit(normal, columns.total(model.maps * model.weight, image))
 
 
@@ -63,7 +62,7 @@ def influence(
 
     `level_variance` is what is known of the level beforehand; without it the level is free.
     """
-    seen = turned(good, axis).astype(model.weight.dtype)
+    seen = turned(good, axis)
     count, width = len(seen), model.weight.shape[-1]
     maps = len(model.maps)
     mix = jnp.zeros((count, 2 if model.level else 1, maps, width), model.weight.dtype).at[:, 0, 0].set(1)
@@ -82,5 +81,5 @@ def influence(
 def seen(model: Model, good: Bool[Array, "n y x"], axis: int) -> Float[Array, "n y x"]:
     """Fraction of each element's weight, w P^2, that lies on usable pixels; the summed axis is kept."""
     whole = model.maps[0] ** 2 * model.weight
-    part = columns.total(whole[None], turned(~good, axis).astype(whole.dtype))
+    part = columns.total(whole[None], turned(~good, axis))
     return turned(1 - ratio(part, jnp.broadcast_to(whole.sum(0), part.shape)), axis)

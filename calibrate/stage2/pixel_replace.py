@@ -10,8 +10,9 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import order
 from uptheramp.calibrate.kernels.aperture import across_axis, ratio
+from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.references.extract1d import Extract1d
-from uptheramp.calibrate.stage2.usable import usable, variances, zeroed
+from uptheramp.calibrate.stage2.usable import usable, variances
 from uptheramp.calibrate.state import Rates
 from uptheramp.calibrate.step import step
 

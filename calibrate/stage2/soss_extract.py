@@ -13,12 +13,13 @@ from uptheramp.calibrate import flags, host
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import columns, common_grid, order, trace_profiles
 from uptheramp.calibrate.kernels.aperture import ratio
+from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.references.pastasoss import Pastasoss
 from uptheramp.calibrate.references.speckernel import Speckernel
 from uptheramp.calibrate.references.specprofile import Specprofile
 from uptheramp.calibrate.stage2 import soss_trace
 from uptheramp.calibrate.stage2.typical import typical_variance
-from uptheramp.calibrate.stage2.usable import in_the_light, variances, zeroed
+from uptheramp.calibrate.stage2.usable import in_the_light, variances
 from uptheramp.calibrate.state import Rates, Spectra
 from uptheramp.calibrate.step import step
 
@@ -184,25 +185,23 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     _check(refs)
     dtype = state.data.dtype
     good = in_the_light(state)
-    seen = good.astype(dtype)
     lit = jnp.isfinite(jnp.asarray(refs.pastasoss.trace_px))
     profiles, shapes, weight = _known(refs, params, dtype)
     count, height, width = profiles.shape
     boxes = box(refs.pastasoss.trace_px, params.soss_width, height).astype(dtype)
 
     boxed = params.method != "optimal"
-    solution = columns.inverse(columns.gram(shapes, seen * weight))
+    solution = columns.inverse(columns.gram(shapes, good, weight=weight))
     maps, share = shapes * weight, solution[:, :count]
-    data = zeroed(state.data, good)
-    amounts = jnp.einsum("nkmx,nmx->nkx", solution, columns.total(maps, data))
+    amounts = jnp.einsum("nkmx,nmx->nkx", solution, columns.total(maps, state.data, good))
     flux = amounts[:, :count]
     whole = boxes if boxed else profiles**2 * weight
-    fraction = ratio(columns.total(whole, seen), whole.sum(1)[None])
+    fraction = ratio(columns.total(whole, good), whole.sum(1)[None])
     if boxed:
-        itself = jnp.broadcast_to(jnp.eye(count, dtype=dtype)[None, :, :, None], (len(seen), count, count, width))
-        flux = columns.total(boxes, data)
+        itself = jnp.broadcast_to(jnp.eye(count, dtype=dtype)[None, :, :, None], (len(good), count, count, width))
+        flux = columns.total(boxes, state.data, good)
         if _restores(params):
-            inside = _inside(boxes, shapes, seen)
+            inside = _inside(boxes, shapes, good)
             maps = jnp.concatenate([maps, boxes])
             share = jnp.concatenate([-jnp.einsum("nklx,nlmx->nkmx", inside, solution), itself], 2)
             believed = amounts
@@ -211,7 +210,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
             flux = flux - jnp.einsum("nklx,nlx->nkx", inside, believed)
         else:
             maps, share = boxes, itself
-    spread = [_spread(maps, share, zeroed(v, good)) for v in variances(state)]
+    spread = [_spread(maps, share, v, good) for v in variances(state)]
     pixels = boxes.sum(1) if boxed else (profiles > 0).sum(1).astype(dtype)
     level = jnp.zeros_like(flux)
     if params.background == "constant" and _restores(params):
@@ -239,9 +238,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     own = np.arange(count)
     trace = error = None
     if params.trace and refs.typical is not None and refs.typical.moving is not None:
-        told = zip(shapes, jnp.moveaxis(amounts, 1, 0), strict=True)
-        rest = seen * (data - sum(shape * amount[:, None] for shape, amount in told))
-        trace, error = soss_trace.measure(refs.typical.moving, amounts[:, 0], rest)
+        trace, error = soss_trace.measure(refs.typical.moving, shapes, amounts, state.data, good)
     spectra = Spectra(
         flux=end_to_end(flux),
         var_poisson=end_to_end(_elements(spread[0], own, own)),
@@ -273,13 +270,13 @@ def box(trace_px: Float[Array, "order x"], width_px: Float[Array, ""], height: i
 
 
 def _inside(
-    boxes: Float[Array, "order y x"], shapes: Float[Array, "shape y x"], seen: Float[Array, "n y x"]
+    boxes: Float[Array, "order y x"], shapes: Float[Array, "shape y x"], good: Bool[Array, "n y x"]
 ) -> Float[Array, "n order shape x"]:
     """Part of each shape in a box, beyond its own order; of that, less what lies on bad pixels."""
     count = len(boxes)
     whole = (boxes * shapes[:count]).sum(1)
     own = np.arange(count)
-    return columns.crossed(boxes, shapes, seen).at[:, own, own].add(-whole)
+    return columns.crossed(boxes, shapes, good).at[:, own, own].add(-whole)
 
 
 def _together(
@@ -294,10 +291,13 @@ def _together(
 
 
 def _spread(
-    maps: Float[Array, "map y x"], share: Float[Array, "n order map x"], variance: Float[Array, "n y x"]
+    maps: Float[Array, "map y x"],
+    share: Float[Array, "n order map x"],
+    variance: Float[Array, "n y x"],
+    good: Bool[Array, "n y x"],
 ) -> Float[Array, "n order order x"]:
     """Covariance of the orders of a column, from the variances of its pixels."""
-    return columns.between(share, columns.gram(maps, variance))
+    return columns.between(share, columns.gram(maps, variance, good))
 
 
 def _elements(matrix: Float[Array, "n order order x"], one: np.ndarray, other: np.ndarray) -> Float[Array, "n pair x"]:

@@ -11,8 +11,9 @@ from jaxtyping import Array, Bool, Float
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import order
 from uptheramp.calibrate.kernels.aperture import ratio
+from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.references.bkg import Bkg
-from uptheramp.calibrate.stage2.usable import in_the_light, zeroed
+from uptheramp.calibrate.stage2.usable import in_the_light
 from uptheramp.calibrate.state import Rates
 from uptheramp.calibrate.step import step
 

@@ -7,7 +7,7 @@ typical weights, of all that the solve may change, so that an integration costs 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 from scipy.interpolate import CubicSpline
 
 from uptheramp.calibrate.kernels import columns, trace_motion
@@ -46,15 +46,20 @@ def learn(
 
 
 def measure(
-    moving: Moving, light: Float[Array, "n x"], rest: Float[Array, "n y x"]
+    moving: Moving,
+    shapes: Float[Array, "shape y x"],
+    amounts: Float[Array, "n shape x"],
+    data: Float[Array, "n y x"],
+    good: Bool[Array, "n y x"],
 ) -> tuple[Float[Array, "n 3"], Float[Array, "n 3"]]:
-    """`Spectra.trace` and its standard errors, from the light of the order and what the solve leaves of the images.
+    """`Spectra.trace` and its standard errors, from images and the amounts of the shapes in them, the order's first.
 
-    `rest` is 0 at bad pixels: what these would have told is missing, so a motion comes out too small by their share.
+    Bad pixels are left out: what these would have told is missing, so a motion comes out too small by their share.
     """
-    left = columns.total(moving.maps, rest)
+    said = jnp.einsum("nqkx,nkx->nqx", columns.crossed(moving.maps, shapes, good), amounts)
+    left = columns.total(moving.maps, data, good) - said
     kept = jnp.broadcast_to(moving.information, (len(left), *moving.information.shape))
-    return trace_motion.solve(jnp.maximum(light, 0), left, kept)
+    return trace_motion.solve(jnp.maximum(amounts[:, 0], 0), left, kept)
 
 
 def _slopes(pixels: int) -> Float[np.ndarray, "pixel pixel"]:

@@ -1,4 +1,4 @@
-"""Which pixels count, and multiplying images without letting the others poison sums or gradients."""
+"""Which pixels count, and multiplying images without letting the others poison gradients."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,11 +16,6 @@ def usable(state: Rates) -> Bool[Array, "integration y x"]:
 def in_the_light(state: Rates) -> Bool[Array, "integration y x"]:
     """Usable pixels that are no reference pixels: of apertures that reach the edge of a window."""
     return usable(state) & ((state.dq & flags.REFERENCE_PIXEL) == 0)
-
-
-def zeroed(image: Float[Array, "..."], good: Bool[Array, "..."]) -> Float[Array, "..."]:
-    """Give the image with 0 (and zero gradient) wherever it is not good or not finite."""
-    return jnp.where(good & jnp.isfinite(image), image, 0)
 
 
 def scale(state: Rates, factor: Float[Array, "y x"]) -> Rates:

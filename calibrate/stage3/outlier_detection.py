@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.kernels.rolling import median, rolling_median
-from uptheramp.calibrate.stage2.usable import usable, zeroed
+from uptheramp.calibrate.stage2.usable import usable
 from uptheramp.calibrate.state import Rates
 from uptheramp.calibrate.step import step
 

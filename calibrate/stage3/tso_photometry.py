@@ -13,10 +13,11 @@ from uptheramp.calibrate.kernels import order
 from uptheramp.calibrate.kernels.aperture import ratio
 from uptheramp.calibrate.kernels.centroid import centre_of_mass, level_outside
 from uptheramp.calibrate.kernels.circle import overlap
+from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.target import Target
 from uptheramp.calibrate.references.tsophot import RADII, Tsophot
-from uptheramp.calibrate.stage2.usable import in_the_light, scale, variances, zeroed
+from uptheramp.calibrate.stage2.usable import in_the_light, scale, variances
 from uptheramp.calibrate.state import Photometry, Rates, single_order
 from uptheramp.calibrate.step import step
 
