@@ -191,7 +191,8 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     boxes = box(refs.pastasoss.trace_px, params.soss_width, height).astype(dtype)
 
     boxed = params.method != "optimal"
-    solution = columns.inverse(columns.gram(shapes, good, weight=weight))
+    normal = columns.gram(shapes, good, weight=weight)
+    solution = columns.inverse(normal)
     maps, share = shapes * weight, solution[:, :count]
     amounts = jnp.einsum("nkmx,nmx->nkx", solution, columns.total(maps, state.data, good))
     flux = amounts[:, :count]
@@ -206,7 +207,9 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
             share = jnp.concatenate([-jnp.einsum("nklx,nlmx->nkmx", inside, solution), itself], 2)
             believed = amounts
             if params.method == "full":
-                believed = amounts.at[:, :count].set(_together(amounts[:, :count], fraction > 0, refs))
+                # an order whose box lies outside of the window may still be known by its wings
+                told = _elements(normal, np.arange(count), np.arange(count)) > 0
+                believed = amounts.at[:, :count].set(_together(amounts[:, :count], told, refs))
             flux = flux - jnp.einsum("nklx,nlx->nkx", inside, believed)
         else:
             maps, share = boxes, itself

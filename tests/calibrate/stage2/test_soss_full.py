@@ -74,11 +74,11 @@ def test_one_spectrum_rebuilds_both_orders():
     assert (spread[1, 8:100] < 0.95).all()  # order 2 is known from order 1 too
 
 
-@pytest.fixture(scope="module")
-def exposure():
+def exposed(height):
+    """An image out of transit and one in transit, references, and light in the boxes; the window has so many rows."""
     distance = np.arange(HEIGHT)[:, None] - TRACE[:, None]
     profile = np.exp(-0.5 * (distance / 3) ** 2) / 7.5 + 0.02 / (1 + (distance / 8) ** 2)
-    profile /= profile.sum(1, keepdims=True)
+    profile = (profile / profile.sum(1, keepdims=True))[:, :height]
     orders = np.stack([light(spectrum), light(lambda lam: spectrum(lam) * (1 - planet(lam)))])
     images = np.einsum("kyx,nkx->nyx", profile, orders) + 3.0
     variance = np.broadcast_to(images[0] + 5, images.shape)
@@ -86,8 +86,13 @@ def exposure():
     state = Rates(images, variance, zero, zero, np.zeros(images.shape, np.uint32), np.arange(2))
     solution = Pastasoss(TRACE, WAVELENGTH, CURVE_UM, THROUGHPUT, (1, 2))
     refs = Extract1dRefs(solution, Specprofile(profile, (1, 2)), None, KERNEL)
-    inside = (np.asarray(box(TRACE, 10.0, HEIGHT)) * profile).sum(1)
+    inside = (np.asarray(box(TRACE, 10.0, height)) * profile).sum(1)
     return state, replace(refs, typical=learn_typical(state, refs, FULL)), orders * inside
+
+
+@pytest.fixture(scope="module")
+def exposure():
+    return exposed(HEIGHT)
 
 
 def fluxes(spectra):
@@ -108,6 +113,15 @@ def test_boxes_are_cleaned_by_the_common_spectrum(exposure):
     depth = 1 - (clean[1] / clean[0])[:, INNER]
     true = 1 - (expected[1] / expected[0])[:, INNER]
     np.testing.assert_allclose(depth, true, atol=2e-5)
+
+
+def test_an_order_whose_box_is_outside_of_the_window_keeps_its_own_light():
+    state, refs, expected = exposed(24)
+    outside = np.asarray(box(TRACE, 10.0, 24))[1].sum(0) == 0
+    assert outside[:-8].sum() > 20
+    found = fluxes(extract_1d(state, refs, FULL)[0])[:, 0]
+    depth, true = (1 - light[1] / light[0] for light in (found, expected[:, 0]))
+    np.testing.assert_allclose(depth[INNER], true[INNER], atol=2e-5)
 
 
 def test_wrong_throughputs_matter_only_to_the_full_model(exposure):
