@@ -173,6 +173,23 @@ def test_sums_by_tiles_and_their_derivatives_are_the_plain_ones():
     )
 
 
+def test_sums_by_tiles_leave_bad_pixels_out_whatever_they_hold():
+    rng = np.random.default_rng(6)
+    height, width = columns.TILE
+    maps, images = (rng.normal(size=(k, height, width)) for k in (3, 2))
+    weight, good = rng.random((height, width)), rng.random((2, height, width)) < 0.8
+    clean = np.where(good, images, 0)
+    spoilt = np.where(good, images, np.nan)
+    found = columns.total(maps, spoilt, good), columns.gram(maps, spoilt, good), columns.gram(maps, good, weight=weight)
+    counted = (good * weight).astype(float)
+    plain = [np.einsum("myx,nyx->nmx", maps, clean)]
+    plain += [np.einsum("ayx,byx,nyx->nabx", maps, maps, image) for image in (clean, counted)]
+    for one, expected in zip(found, plain, strict=True):
+        np.testing.assert_allclose(one, expected, rtol=1e-9, atol=1e-9)
+    slope = jax.grad(lambda image: jnp.sum(columns.total(maps, image, good)))(jnp.asarray(spoilt))
+    np.testing.assert_allclose(slope, np.where(good, maps.sum(0), 0), rtol=1e-9, atol=1e-9)
+
+
 def whole_table(made, state):
     """State and references of all steps of the table, with a sky and a flat."""
     shape = state.data.shape[-2:]
