@@ -101,11 +101,13 @@ def _outcome(
         ),
     ]
     if truth is not None:
-        pulls = ((curve - truth) / error)[1:, good & _sound(lit[0], pixels)]
+        sound = good & _sound(lit[0], pixels)
+        off = (curve - truth)[1:, sound]  # the first signal's is 0 by rule, and so is its error
+        pulls = off / error[1:, sound]
         figures["truth"] = {
             "pull_mean": pulls.mean(1).tolist(),
             "pull_scatter": pulls.std(1).tolist(),
-            "bias": ((curve - truth)[1:, good & _sound(lit[0], pixels)]).mean(1).tolist(),
+            "bias": off.mean(1).tolist(),
         }
         caption = (
             "Correction less the truth over its Fisher error, all signals but the first, hot and dead pixels left out."

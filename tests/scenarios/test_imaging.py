@@ -1,7 +1,11 @@
 """An imaged star from files to the planet's depth: products, entries at every stage, other readers."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,6 +100,21 @@ def test_the_depth_of_one_channel_is_recovered(series):
     error = float(planet.error[0])
     assert float(planet.depth[0]) == pytest.approx(0.1445**2, abs=4 * error)
     assert error < 0.1 * 0.1445**2
+
+
+def test_the_command_makes_the_same_of_programs_compiled_to_run_fast(series, tmp_path):
+    """The tests compile in haste (conftest.py); the command, in a process of its own, as it does for its users."""
+    folder, refs, system, *_ = series
+    words = [Path(sys.executable).with_name("uptheramp"), "calibrate", *sorted(folder.parent.glob("*_uncal.fits"))]
+    words += ["-o", tmp_path, "--refs", refs, "--system", system]
+    clean = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    clean["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    done = subprocess.run(list(map(str, words)), env=clean, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    here, there = (tspec.read(place / "nircam_image_f210m_tspec.fits") for place in (folder, tmp_path))
+    error = float(here.error[0])
+    assert float(there.depth[0]) == pytest.approx(float(here.depth[0]), abs=0.02 * error)
+    assert float(there.error[0]) == pytest.approx(error, rel=0.02)
 
 
 def test_a_table_read_again_is_the_same(series):
