@@ -284,7 +284,8 @@ def _calibrated(todo: _Images, library: Mapping[str, Any], done: Callable[[int],
     spectra: list[tuple[int, int, Spectra]] = []
     meta = _calibrated_by(library, exposure.meta) if todo.stage == 2 else exposure.meta
     once = images.shared(like)
-    with images.writer(todo.paths[0], meta, exposure.int_times, like.unit, cards, once) as file:
+    imputed = like.imputed is not None
+    with images.writer(todo.paths[0], meta, exposure.int_times, like.unit, cards, once, imputed=imputed) as file:
         if once:
             file.write(0, **once)
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Num, UInt8, UInt32
+from jaxtyping import Array, Bool, Float, Int, Num, UInt8, UInt32
 
 from uptheramp.calibrate.instruments.core import Readout
 
@@ -60,7 +60,8 @@ class Rates(eqx.Module):
     """Slopes per integration (rateints), or what Stage 2 makes of them (calints), with variances by cause.
 
     `unit` is the unit of `data` ("DN/s", "MJy/sr", ...); variances in its square. `wavelength_um` is set by assign_wcs,
-    `pathloss_point` and `pathloss_uniform` by pathloss: its tables at the pixels, 1 where they do not tell.
+    `pathloss_point` and `pathloss_uniform` by pathloss: its tables at the pixels, 1 where they do not tell. `imputed`
+    tells pixels to which pixel_replace gave the mean of those before and behind along the dispersion.
     """
 
     data: Float[Array, "integration y x"]
@@ -73,7 +74,8 @@ class Rates(eqx.Module):
     unit: str = eqx.field(static=True, default="DN/s")
     pathloss_point: Float[Array, "y x"] | None = None
     pathloss_uniform: Float[Array, "y x"] | None = None
-    per_integration: ClassVar = ("data", "var_poisson", "var_rnoise", "var_flat", "dq", "integration")
+    imputed: Bool[Array, "integration y x"] | None = None
+    per_integration: ClassVar = ("data", "var_poisson", "var_rnoise", "var_flat", "dq", "integration", "imputed")
 
     @property
     def err(self) -> Float[Array, "integration y x"]:
@@ -89,7 +91,8 @@ class Spectra(eqx.Module):
 
     Orders lie end to end on the wavelength axis, and `order` tells which element is whose: what works on elements
     (light curves, flags, sums) needs no loop over orders, and their lengths may differ. Elements of two orders that
-    were solved for in the same column share noise: `covariance[:, p]` is that of the elements `pairs[p]`. `background`
+    were solved for in the same column share noise, and so do elements with pixels that were made of each other:
+    `covariance[:, p]` is that of the elements `pairs[p]`. `background`
     is what was taken from the sum. With `pixel_sr`, the solid angle of a pixel, surface brightnesses can be told.
 
     `trace` is how the trace lies in each integration, where that was measured, relative to the learned profile: its

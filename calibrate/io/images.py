@@ -20,7 +20,8 @@ SHARED = {
     "PATHLOSS_PS": ("pathloss_point", ""),
     "PATHLOSS_UN": ("pathloss_uniform", ""),
 }
-_READ = ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
+_READ = ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT", "IMPUTED")
+_STORED = {"DQ": np.uint32, "IMPUTED": bool}  # others float32
 
 
 def writer(
@@ -31,10 +32,13 @@ def writer(
     steps: dict[str, str],
     once: Mapping[str, np.ndarray] | None = None,
     resume: bool | None = None,
+    *,
+    imputed: bool = False,
 ) -> StreamedFile:
     """A file ready to take `pieces(rates)`; `steps` are the S_<STEP> cards of what ran, `resume` as `StreamedFile`.
 
-    `once`: what `shared` finds in the rates, images that all integrations share.
+    `once`: what `shared` finds in the rates, images that all integrations share. `imputed`: whether the rates tell
+    which pixels were filled from their neighbours along the dispersion (extension IMPUTED).
     """
     count = meta.integration_end - meta.integration_start + 1
     shape = (count, *meta.shape)
@@ -46,6 +50,7 @@ def writer(
         "VAR_RNOISE": ("float32", shape, f"({unit})^2"),
         "VAR_FLAT": ("float32", shape, f"({unit})^2"),
     }
+    images |= {"IMPUTED": ("uint8", shape, "")} if imputed else {}
     images |= {name: ("float32", meta.shape, SHARED[name][1]) for name in once or ()}
     header = primary(meta, MODEL, Path(path).name, steps)
     return StreamedFile(path, header, images, {"INT_TIMES": int_times}, meta.sci_cards(), resume)
@@ -59,7 +64,8 @@ def shared(rates: Rates) -> dict[str, np.ndarray]:
 
 def pieces(rates: Rates, count: int) -> dict[str, np.ndarray]:
     """The first `count` integrations (padding cut off) as extension arrays."""
-    return {
+    told = {} if rates.imputed is None else {"IMPUTED": np.asarray(rates.imputed[:count])}
+    return told | {
         "SCI": np.asarray(rates.data[:count]),
         "ERR": np.asarray(rates.err[:count]),
         "DQ": np.asarray(rates.dq[:count]),
@@ -97,7 +103,7 @@ def read(path: Path, meta: ExposureMeta, first: int, count: int) -> Rates:
         raise InputError(
             f"{path}: cannot read the images ({error}); the file may be truncated, fetch it again"
         ) from error
-    image = {name: np.asarray(values, np.uint32 if name == "DQ" else np.float32) for name, values in piece.items()}
+    image = {name: np.asarray(values, _STORED.get(name, np.float32)) for name, values in piece.items()}
     flat = image.get("VAR_FLAT", np.zeros_like(image["SCI"]))
     number = meta.integration_start - 1 + first
     return Rates(
@@ -109,4 +115,5 @@ def read(path: Path, meta: ExposureMeta, first: int, count: int) -> Rates:
         integration=jnp.arange(number, number + len(image["DQ"])),
         wavelength_um=None if wave is None else jnp.asarray(wave, jnp.float32),
         unit=known["SCI"].unit or "DN/s",
+        imputed=jnp.asarray(image["IMPUTED"]) if "IMPUTED" in image else None,
     )

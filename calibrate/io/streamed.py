@@ -17,8 +17,9 @@ from astropy.io import fits
 from uptheramp.calibrate.io.asdf_extension import asdf_extension
 from uptheramp.calibrate.io.atomic import whole
 
-_BITPIX = {"uint16": 16, "uint32": 32, "float32": -32}
-_STORED = {"uint16": ">i2", "uint32": ">i4", "float32": ">f4"}
+_BITPIX = {"uint8": 8, "uint16": 16, "uint32": 32, "float32": -32}
+_STORED = {"uint8": ">u1", "uint16": ">i2", "uint32": ">i4", "float32": ">f4"}
+_FLIPPED = ("uint16", "uint32")  # bytes are unsigned in FITS
 _BLOCK = 2880
 
 
@@ -28,7 +29,7 @@ def _header(name: str, dtype: str, shape: tuple[int, ...], unit: str, cards: Map
     for axis, length in enumerate(reversed(shape), start=1):
         header[f"NAXIS{axis}"] = length
     header["PCOUNT"], header["GCOUNT"], header["EXTNAME"] = 0, 1, name
-    if dtype.startswith("uint"):
+    if dtype in _FLIPPED:
         header["BSCALE"], header["BZERO"] = 1, 1 << (8 * np.dtype(dtype).itemsize - 1)
     if unit:
         header["BUNIT"] = unit
@@ -99,7 +100,7 @@ class StreamedFile:
             piece = np.asarray(piece).astype(dtype, copy=False)
             if piece.shape[1:] != tuple(shape[1:]) or first + len(piece) > shape[0]:
                 raise ValueError(f"{name}: a piece of shape {piece.shape} at {first} does not fit into {tuple(shape)}")
-            if dtype.startswith("uint"):
+            if dtype in _FLIPPED:
                 piece = (piece ^ np.array(1 << (8 * piece.itemsize - 1), dtype)).view(dtype.removeprefix("u"))
             self._file.seek(self._offsets[name] + first * piece[:1].nbytes)
             self._file.write(np.ascontiguousarray(piece, _STORED[dtype]).data)

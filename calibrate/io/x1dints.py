@@ -104,8 +104,8 @@ def _unit(name: str, spectra: Spectra) -> str | None:
 def write(path: Path, spectra: Spectra, meta: ExposureMeta, int_times: np.ndarray, steps: dict[str, str]) -> None:
     """Write a table for each order and what is ours alone.
 
-    Where orders share noise, the images ORDERPAIRS and ORDERCOV; where the trace was measured, the table TRACE;
-    where elements share noise in all integrations, the image SHARED (element, factor).
+    Where elements share noise, the images ORDERPAIRS and ORDERCOV; where the trace was measured, the table TRACE;
+    where elements share the same noise in all integrations, the image SHARED (element, factor).
     """
     hdus = fits.HDUList([primary(meta, "TSOMultiSpecModel", Path(path).name, steps)])
     hdus.append(fits.BinTableHDU(int_times, name="INT_TIMES"))

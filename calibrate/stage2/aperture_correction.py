@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from uptheramp.calibrate.references.apcorr import Apcorr
-from uptheramp.calibrate.stage2.rescale import times
+from uptheramp.calibrate.stage2.rescale import scaled_by
 from uptheramp.calibrate.state import Spectra
 
 
@@ -36,15 +36,7 @@ def corrected(spectra: Spectra, apcorr: Apcorr, size_px: Float[Array, "integrati
     factor of the whole aperture.
     """
     by = factor(apcorr, spectra.wavelength_um, size_px)
-    s, square = spectra, by**2
-    shared = s.shared
+    s, shared = spectra, spectra.shared
     if shared is not None:
         shared = shared * factor(apcorr, s.wavelength_um, s.npixels[None].astype(by.dtype))[0][:, None]
-    return replace(
-        s,
-        flux=times(s.flux, by),
-        var_poisson=times(s.var_poisson, square),
-        var_rnoise=times(s.var_rnoise, square),
-        var_flat=times(s.var_flat, square),
-        shared=shared,
-    )
+    return replace(scaled_by(replace(s, shared=None), by), background=s.background, shared=shared)

@@ -13,7 +13,7 @@ from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.references.apcorr import Apcorr
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.references.photom import Photom
-from uptheramp.calibrate.stage2 import line_noise
+from uptheramp.calibrate.stage2 import imputed, line_noise
 from uptheramp.calibrate.stage2.aperture_correction import corrected
 from uptheramp.calibrate.stage2.background import covered, level, windows
 from uptheramp.calibrate.stage2.background import influence as background_influence
@@ -144,7 +144,8 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     the profile with `sum c P = 1`: what the box would hold of an element whose trace lies where the profile has it.
     Bad pixels leave the sums, which biases nothing if the profile is right. Elements with f < 1 (part of the weight
     lost) are FLUX_ESTIMATED. A pixel that is bad in the whole sample is left out of every integration alike, which
-    biases no ratio of two integrations. The wavelength is the mean over the aperture.
+    biases no ratio of two integrations. The wavelength is the mean over the aperture. Elements with pixels that were
+    made of each other (`Rates.imputed`) share noise, and their covariance is told.
     """
     axis = aperture.across_axis(refs.extract1d.dispersion_axis)
     dtype = state.data.dtype
@@ -214,6 +215,11 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         shared=shared,
         **single_order(len(flux), flux.shape[1], dtype),
     )
+    if state.imputed is not None:
+        pairs = imputed.pairs(flux.shape[1])
+        together = imputed.covariance(state, state.imputed, share, axis)
+        together = jnp.where(lost[:, pairs].any(-1), jnp.nan, together)
+        spectra = replace(spectra, pairs=jnp.asarray(pairs), covariance=together)
     if params.apply_apcorr and refs.apcorr is not None:
         left = jnp.where(good, whole, 0) if params.missing == "omit" else jnp.broadcast_to(whole, data.shape)
         spectra = corrected(spectra, refs.apcorr, jnp.sum(left, axis))

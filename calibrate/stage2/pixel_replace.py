@@ -33,8 +33,9 @@ class PixelReplaceParams(eqx.Module):
     `algorithm`: "mingrad" takes the mean of the two neighbours along the axis on which they differ least; "fit_profile"
     the median profile of `n_adjacent_cols` elements on either side, scaled to what is seen of the element. `variance`:
     "official" gives the pixel the errors of those it was made from, as if it had been measured; "sum" gives it what it
-    adds to the variance of a sum across the dispersion, the covariance with the pixels that it was made from included
-    ("mingrad" alone; "fit_profile" gives the official errors).
+    adds to the variance of a sum across the dispersion, the covariance with the pixels that it was made from included,
+    and tells which pixels share noise with other elements (`Rates.imputed`; "mingrad" alone, "fit_profile" gives the
+    official errors).
     """
 
     n_adjacent_cols: int = eqx.field(static=True, default=3)
@@ -58,15 +59,20 @@ def pixel_replace(state: Rates, refs: PixelReplaceRefs, params: PixelReplacePara
     axis = across_axis(refs.extract1d.dispersion_axis)
     good = usable(state)
     if params.algorithm == "mingrad":
-        planes, found = _mingrad(state, good, axis, joint=params.variance == "sum")
+        planes, found, along = _mingrad(state, good, axis, joint=params.variance == "sum")
     else:
         planes, found = _fit_profile(state, good, axis, params.n_adjacent_cols)
+        along = None
     new = [jnp.where(found, plane, old) for plane, old in zip(planes, (state.data, *variances(state)), strict=True)]
     science = (state.dq & flags.NON_SCIENCE) == 0
     kept = jnp.where(found & science, state.dq & ~jnp.asarray(flags.DO_NOT_USE, state.dq.dtype), state.dq)
     dq = kept | jnp.where(found, flags.FLUX_ESTIMATED, 0).astype(state.dq.dtype)
     data, var_poisson, var_rnoise, var_flat = new
-    return replace(state, data=data, var_poisson=var_poisson, var_rnoise=var_rnoise, var_flat=var_flat, dq=dq), None
+    filled = replace(state, data=data, var_poisson=var_poisson, var_rnoise=var_rnoise, var_flat=var_flat, dq=dq)
+    if params.variance == "sum" and along is not None:
+        before = False if state.imputed is None else state.imputed
+        filled = replace(filled, imputed=jnp.where(found, along, before))
+    return filled, None
 
 
 Planes = list[Float[Array, "integration y x"]]
@@ -74,8 +80,8 @@ Planes = list[Float[Array, "integration y x"]]
 
 def _mingrad(
     state: Rates, good: Bool[Array, "integration y x"], axis: int, *, joint: bool
-) -> tuple[Planes, Bool[Array, "integration y x"]]:
-    """Planes (data, then variances) from the nearer pair of neighbours, and where there is one."""
+) -> tuple[Planes, Bool[Array, "integration y x"], Bool[Array, "integration y x"]]:
+    """Planes (data, then variances) from the nearer pair of neighbours, where one is, and where of other elements."""
 
     def pair(plane: Array, along: int) -> tuple[Array, Array]:
         return jnp.roll(plane, 1, along), jnp.roll(plane, -1, along)
@@ -98,7 +104,7 @@ def _mingrad(
         else:
             parts = [(sum(pair(_root(given), along)) / 2) ** 2 for along in (-1, -2)]
         planes.append(chosen(*parts))
-    return planes, found
+    return planes, found, in_row if axis == -2 else ~in_row
 
 
 def _interior(shape: tuple[int, ...]) -> Bool[Array, "y x"]:

@@ -17,10 +17,10 @@ def times(plane: Float[Array, "integration element"], by: Float[Array, "*#integr
     return jnp.where(finite, jnp.where(finite, plane, 0) * by, jnp.nan)
 
 
-def scaled_by(spectra: Spectra, factor: Float[Array, "wavelength"]) -> Spectra:
+def scaled_by(spectra: Spectra, factor: Float[Array, "*#integration wavelength"]) -> Spectra:
     """Multiply fluxes by `factor`, variances by its square, covariances by those of both elements; NaN stays NaN."""
     s, square = spectra, factor**2
-    of_pairs = factor[s.pairs[:, 0]] * factor[s.pairs[:, 1]]
+    of_pairs = factor[..., s.pairs[:, 0]] * factor[..., s.pairs[:, 1]]
     return replace(
         s,
         flux=times(s.flux, factor),

@@ -12,7 +12,7 @@ from uptheramp.calibrate import flags
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.stage2.pixel_replace import PixelReplaceParams, PixelReplaceRefs, pixel_replace
-from uptheramp.calibrate.state import Rates
+from uptheramp.calibrate.state import Rates, take
 
 BAD = [(4, 6), (7, 7), (7, 8), (3, 12), (2, 1), (0, 9), (8, 14), (9, 14), (5, 5)]  # two side by side, two at an edge
 fill = eqx.filter_jit(pixel_replace)
@@ -104,7 +104,7 @@ def test_what_a_step_promises(same, axis, algorithm):
     eager, _ = pixel_replace(state, refs(axis), params)
     same(fill(state, refs(axis), params)[0], eager, rtol=2e-6)
     assert jax.tree.structure(eager) == jax.tree.structure(state)
-    part = replace(state, **{name: getattr(state, name)[:1] for name in state.per_integration})
+    part = take(state, slice(0, 1))
     same(np.asarray(fill(part, refs(axis), params)[0].data), np.asarray(eager.data[:1]), rtol=1e-6)
     good = state.dq == 0
     np.testing.assert_array_equal(np.asarray(eager.data)[good], state.data[good])
