@@ -121,9 +121,11 @@ def true_channels(reduced: Reduced, observation: Observation, truth: Truth) -> T
         for w in weights
     ]
     light = weights * seen
-    share = light / light.sum(1, keepdims=True)
+    total = light.sum(1)
+    lit = total > 0  # a channel all of whose pixels were lost (saturated) shows nothing: the table goes across it
+    share = light[lit] / total[lit, None]
     u1, u2 = (share @ np.nan_to_num(np.concatenate(u[which])) for u in (truth.u1, truth.u2))
-    centre = np.asarray(reduced.curves.wavelength_um)
+    centre = np.asarray(reduced.curves.wavelength_um)[lit]
     return TrueChannels(depth, np.array(limits), system_of(observation, centre, u1, u2))
 
 

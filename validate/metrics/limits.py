@@ -78,8 +78,9 @@ def light_curve_limit(
 
     With `slope_variance` of exactly the pixels and groups taken this is L_pr (Poisson and read noise); with the
     variance of the weighted sum that 1/f, telegraph noise, EMI and cosmic-ray losses add, `extra_variance`, L_all.
-    Pixels of weight zero do not count, whatever their variance.
+    Pixels of weight zero do not count, whatever their variance. NaN without light.
     """
     taken = weights != 0.0
     w, v = weights[taken], variance[taken]
-    return float(np.sqrt(np.sum(w**2 * v) + extra_variance) / np.sum(w * rate[taken]))
+    light = np.sum(w * rate[taken])
+    return float(np.sqrt(np.sum(w**2 * v) + extra_variance) / light) if light != 0.0 else float("nan")

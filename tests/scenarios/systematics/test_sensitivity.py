@@ -128,6 +128,20 @@ def test_derivatives_are_finite_differences_of_the_whole_chain(example, gradient
             np.testing.assert_allclose(found, difference, rtol=1e-4, atol=1e-4 * np.abs(difference).max())
 
 
+def test_a_channel_without_light_leaves_the_limb_darkening_of_the_others(example):
+    """All of its pixels are lost, as where a star saturates: the system's table goes across it."""
+    out, scenario, reduced, *_ = example
+    given = observation_of(scenario, scenario.mode[0]), load(out / "truth")
+    whole, gone = true_channels(reduced, *given), 3
+    dark = reduced.binning.weights[gone] > 0
+    cut = true_channels(replace(reduced, lost=reduced.lost | dark), *given)
+    kept = np.arange(len(whole.depth)) != gone
+    for name in ("wavelength_um", "u1", "u2"):
+        before, after = (np.asarray(getattr(t.system.limb_darkening, name)) for t in (whole, cut))
+        np.testing.assert_allclose(after, before[kept], rtol=1e-12)
+    np.testing.assert_allclose(cut.depth[kept], whole.depth[kept], rtol=1e-12)
+
+
 @pytest.mark.slow
 def test_what_does_not_move_cancels(tmp_path, example):
     """A grey planet, no noise, a telescope that stands still: flat and superbias divide out, the curvature does not."""
