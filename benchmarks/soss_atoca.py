@@ -44,11 +44,9 @@ FIXED = {"threshold": 1e-2, "width": 40.0, "bad_pix": "masking", "order_3": True
 FIXED |= {"subtract_background": None, "wave_grid_in": None, "wave_grid_out": None, "estimate": None}
 CUT = "box, cut profiles"
 OURS = {"by column": {}, "full": {"method": "full"}, "box": {"method": "box"}, CUT: {"method": "box"}}
-# what the official step leaves to the user; its defaults are n_os 2, rtol 1e-4 and max_grid_size 20000, for which its
-# dense inverse is too large here
-CHEAP = {"rtol": 0.1, "max_grid_size": 2000}
+FIXED |= {"n_os": 2, "rtol": 1e-4, "max_grid_size": 20000}  # its grid, by default
 OFFICIAL, WHOLE = "ATOCA", "ATOCA, whole profiles"
-ATOCA = {OFFICIAL: {"n_os": 1, **CHEAP}, WHOLE: {"n_os": 2, **CHEAP}}
+ATOCA = (OFFICIAL, WHOLE)
 WORKERS = {}
 
 
@@ -152,7 +150,7 @@ def official(folder: str, window: str, name: str) -> dict[str, Any]:
     soss_extract._process_one_integration, soss_extract.make_combined_adaptive_grid = timed, counted  # noqa: SLF001
     start, before = process_time(), peak_mb()
     files = dict(REFERENCES)
-    kwargs = {**FIXED, **ATOCA[name], "tikfac": None}
+    kwargs = {**FIXED, "tikfac": None}
     if name == WHOLE:
         files["specprofile"] = WHOLE_PROFILES
         kwargs["estimate"] = str(Path(folder) / ESTIMATE)

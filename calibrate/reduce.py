@@ -44,7 +44,7 @@ from uptheramp.calibrate.stream import (
 Progress = Callable[[str, int, int], None]
 CHUNK_MB, POOLED_MB = 40.0, 2048.0  # float32 ramps taken at once; all of them where a step pools the exposure
 SAMPLE = 24  # integrations from which steps learn a reference
-SAMPLE_MB, FEWEST = 320.0, 8  # fewer if their float32 ramps take more, but so many
+SAMPLE_MB, FEWEST = 288.0, 8  # fewer if their float32 ramps take more, but so many
 
 
 class Product(NamedTuple):

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uptheramp.calibrate import flags
+from uptheramp.calibrate import flags, heap
 from uptheramp.calibrate.io.overlap import ahead
 from uptheramp.calibrate.pipeline import (
     Library,
@@ -132,6 +132,7 @@ def learned_in_parts(
                 part = compiled(steps[done:index], part, known, dict(params))[0]
                 state = part if size == count else _put((part, np.int32(first), count), state)
             known[step.learned] = _learn(step, state, known, dict(params))
+            heap.trim()
             done, fresh = index, False
     return known
 
