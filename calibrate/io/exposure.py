@@ -26,6 +26,7 @@ from uptheramp.calibrate.kernels import interleaved
 from uptheramp.calibrate.state import Ramps, Rates, Spectra, join, take
 
 AXES = {"uncal": 4, "rateints": 3, "calints": 3, "crfints": 3, "x1dints": 1}  # of what holds the data
+IMAGED = ("calints", "crfints")
 LEVELS = {"uncal": 1, "rateints": 2, "calints": 3, "crfints": 3, "x1dints": 3}  # product -> the stage that takes it
 
 
@@ -346,6 +347,11 @@ def open_exposure(paths: Sequence[Path]) -> Exposure:
             raise InputError(
                 f"{after.path}: starts at integration {after.meta.integration_start}, but {before.path.name} ends at "
                 f"{before.meta.integration_end}; give every segment once"
+            )
+        if after.level in IMAGED and images.imputed(after.path) != images.imputed(first.path):
+            raise InputError(
+                f"{after.path}: pixels were replaced there or in {first.path.name}, not in both (IMPUTED); make both "
+                "by the same steps"
             )
     try:
         instrument, mode, subarray = lookup.match(first.meta)

@@ -62,6 +62,11 @@ def shared(rates: Rates) -> dict[str, np.ndarray]:
     return {name: np.asarray(image) for name, image in found.items() if image is not None}
 
 
+def imputed(path: Path) -> bool:
+    """Whether a file tells which pixels were filled from their neighbours along the dispersion."""
+    return "IMPUTED" in planes.planes(path)
+
+
 def pieces(rates: Rates, count: int) -> dict[str, np.ndarray]:
     """The first `count` integrations (padding cut off) as extension arrays."""
     told = {} if rates.imputed is None else {"IMPUTED": np.asarray(rates.imputed[:count])}

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from uptheramp.calibrate import flags
+from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.io import images
+from uptheramp.calibrate.io.exposure import open_exposure
 from uptheramp.calibrate.references.apcorr import Apcorr
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, Extract1dRefs, extract_1d
@@ -98,3 +100,15 @@ def test_files_tell_which_pixels_were_imputed(prism, times_of, tmp_path):
     expected[0, 2, 6] = True
     np.testing.assert_array_equal(fill(more, refs, how)[0].imputed, expected)
     np.testing.assert_array_equal(again.dq, filled.dq[1:])
+
+
+def test_segments_that_tell_it_and_others_are_not_mixed(prism, times_of, tmp_path):
+    meta, paths = prism(nints=4), []
+    for number, told in ((1, True), (2, False)):
+        part = meta.segment_of(number, 2, 2 * number - 1, 2 * number)
+        paths.append(tmp_path / f"a-seg00{number}_calints.fits")
+        with images.writer(paths[-1], part, times_of(part), "DN/s", {}, imputed=told):
+            pass
+    with pytest.raises(InputError, match=r"seg002_calints\.fits: pixels were replaced there or in a-seg001_calints"):
+        open_exposure(paths)
+    assert open_exposure(paths[:1]).rates(0, 2).imputed is not None
