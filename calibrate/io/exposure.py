@@ -348,7 +348,7 @@ def open_exposure(paths: Sequence[Path]) -> Exposure:
                 f"{after.path}: starts at integration {after.meta.integration_start}, but {before.path.name} ends at "
                 f"{before.meta.integration_end}; give every segment once"
             )
-        if after.level in IMAGED and images.imputed(after.path) != images.imputed(first.path):
+        if after.level in IMAGED and images.tells_imputed(after.path) != images.tells_imputed(first.path):
             raise InputError(
                 f"{after.path}: pixels were replaced there or in {first.path.name}, not in both (IMPUTED); make both "
                 "by the same steps"

@@ -62,7 +62,7 @@ def shared(rates: Rates) -> dict[str, np.ndarray]:
     return {name: np.asarray(image) for name, image in found.items() if image is not None}
 
 
-def imputed(path: Path) -> bool:
+def tells_imputed(path: Path) -> bool:
     """Whether a file tells which pixels were filled from their neighbours along the dispersion."""
     return "IMPUTED" in planes.planes(path)
 
