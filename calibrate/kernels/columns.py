@@ -1,98 +1,64 @@
 """Bare array maths of overlapping spectra: each column's pixels as a sum of known shapes, solved for their amounts.
 
 Images have shape (n, y, x), light is dispersed along x; a column is solved by itself. With k shapes a column reduces to
-k sums of the data and k (k + 1) / 2 of the weights, so nothing larger is ever solved.
+k sums of the data and k (k + 1) / 2 of the weights, so nothing larger is ever solved. `added` and `pairs` are sums of
+one tile (`kernels/tiles.py`), for whoever asks several of the same images; `total`, `crossed` and `gram` of whole ones.
 """
 
-from collections.abc import Callable
 from functools import reduce
 from operator import add
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
+from uptheramp.calibrate.kernels import tiles
 from uptheramp.calibrate.kernels.pixels import zeroed
 
 Images = Bool[Array, "n y x"] | Float[Array, "n y x"]  # what is true counts as 1
 Matrix = Float[Array, "n shape shape x"]
 
-TILE = (16, 256)  # rows and columns of all maps that stay in the cache
+
+def added(image: Float[Array, "n y x"], maps: Float[Array, "map y x"]) -> Float[Array, "n map x"]:
+    """Sum over the rows of a tile of each map times each image, written out row by row."""
+    return reduce(add, (image[:, None, row] * maps[:, row] for row in range(image.shape[1])))
 
 
-def _tiled(of_row: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Sum `of_row` of images (n, x) and sets of maps (map, x) over the rows, tile by tile.
-
-    Images lose their bad pixels in the tile, so that none is written down once more. `plain` gives the same sums by
-    `einsum`, for images that are not made of tiles and for derivatives. That turns the images first, and writes
-    products of maps down, so it takes several times as long on a CPU.
-    """
-
-    def at_once(images: Array, good: Array | None, *maps: Array) -> Any:
-        return plain(_counted(images, good, maps[0].dtype), *maps)
-
-    @jax.custom_jvp
-    def sums(images: Array, good: Array | None, *maps: Array) -> Any:
-        if any(size == 0 or size % part for size, part in zip(images.shape[1:], TILE, strict=True)):
-            return at_once(images, good, *maps)
-        rows, columns = (size // part for size, part in zip(images.shape[1:], TILE, strict=True))
-
-        def down(column: Int[Array, ""]) -> Any:
-            def of_tile(row: Int[Array, ""]) -> Any:
-                corner = (0, row * TILE[0], column * TILE[1])
-                cut = jax.tree.map(lambda p: jax.lax.dynamic_slice(p, corner, (len(p), *TILE)), (images, good, maps))
-                image = _counted(cut[0], cut[1], maps[0].dtype)
-                return reduce(_both, (of_row(*(c[:, k] for c in (image, *cut[2]))) for k in range(TILE[0])))
-
-            start = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(of_tile, 0))
-            return jax.lax.fori_loop(0, rows, lambda row, found: _both(found, of_tile(row)), start)
-
-        tiles = jax.lax.map(down, jnp.arange(columns))
-        return jax.tree.map(lambda t: jnp.moveaxis(t, 0, -2).reshape(*t.shape[1:-1], -1), tiles)
-
-    @sums.defjvp
-    def _derivative(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        return sums(*primals), jax.jvp(at_once, primals, tangents)[1]
-
-    return sums
+def pairs(
+    image: Float[Array, "n y x"], left: Float[Array, "map y x"], right: Float[Array, "map y x"]
+) -> list[Float[Array, "n _ x"]]:
+    """Sum over the rows of a tile `image` times left a times right b: for each a those of the b from a on."""
+    return [added(image, left[a] * right[a:]) for a in range(len(left))]
 
 
-def _counted(images: Array, good: Array | None, dtype: Any) -> Float[Array, "n y x"]:
-    """Give the images as sums take them."""
-    return images.astype(dtype) if good is None else zeroed(images, good)
-
-
-def _both(left: Any, right: Any) -> Any:
-    return jax.tree.map(add, left, right)
-
-
-_total = _tiled(
-    lambda image, maps: image[:, None] * maps,
-    lambda images, maps: jnp.einsum("nyx,myx->nmx", images, maps),
-)
-_crossed = _tiled(
-    lambda image, left, right: [(image * one)[:, None] * right for one in left],
-    lambda images, left, right: [jnp.einsum("nyx,myx->nmx", images, one * right) for one in left],
-)
-_gram = _tiled(  # each pair once
-    lambda image, left, maps: [(image * left[a])[:, None] * maps[a:] for a in range(len(maps))],
-    lambda images, left, maps: [jnp.einsum("nyx,myx->nmx", images, left[a] * maps[a:]) for a in range(len(maps))],
-)
+def symmetric(upper: list[Float[Array, "n _ x"]]) -> Matrix:
+    """Make matrices of their `pairs`."""
+    count = range(len(upper))
+    return jnp.stack([jnp.stack([upper[min(a, b)][:, abs(a - b)] for b in count], 1) for a in count], 1)
 
 
 def total(
     maps: Float[Array, "map y x"], images: Images, good: Bool[Array, "n y x"] | None = None
 ) -> Float[Array, "n map x"]:
     """Sum over a column of each map times each image, of which `good` pixels count where it is given."""
-    return _total(images, good, maps)
+
+    def of_tile(planes: Any) -> Any:
+        maps, *image = planes
+        return added(_counted(*image, maps.dtype), maps)
+
+    return tiles.summed(of_tile, (maps, images, good))
 
 
 def crossed(
     left: Float[Array, "left y x"], right: Float[Array, "right y x"], images: Images
 ) -> Float[Array, "n left right x"]:
     """Sum over a column of the products of two maps, weighted by each image."""
-    return jnp.stack(_crossed(images, None, left, right), 1)
+
+    def of_tile(planes: Any) -> Any:
+        left, right, image = planes
+        return [added(image.astype(left.dtype), one * right) for one in left]
+
+    return jnp.stack(tiles.summed(of_tile, (left, right, images)), 1)
 
 
 def gram(
@@ -102,16 +68,33 @@ def gram(
     weight: Float[Array, "y x"] | None = None,
 ) -> Float[Array, "n map map x"]:
     """Sum over a column of the products of every two maps, weighted by each image and by `weight`; `good` as above."""
+
+    def of_tile(planes: Any) -> Any:
+        left, maps, *image = planes
+        return pairs(_counted(*image, maps.dtype), left, maps)
+
     left = maps if weight is None else maps * weight
-    upper, count = _gram(images, good, left, maps), range(len(maps))
-    return jnp.stack([jnp.stack([upper[min(a, b)][:, abs(a - b)] for b in count], 1) for a in count], 1)
+    return symmetric(tiles.summed(of_tile, (left, maps, images, good)))
+
+
+def _counted(images: Array, good: Array | None, dtype: Any) -> Float[Array, "n y x"]:
+    """Give the images as sums take them."""
+    return images.astype(dtype) if good is None else zeroed(images, good)
+
+
+def times(left: Float[Array, "n k l x"], right: Float[Array, "n l m x"]) -> Float[Array, "n k m x"]:
+    """Matrix product in every column, written out over whole planes, which XLA would turn first."""
+    return reduce(add, (left[:, :, m, None] * right[:, m][:, None] for m in range(left.shape[2])))
+
+
+def applied(matrix: Float[Array, "n k l x"], vector: Float[Array, "n l x"]) -> Float[Array, "n k x"]:
+    """Matrix times vector in every column."""
+    return times(matrix, vector[:, :, None])[:, :, 0]
 
 
 def between(left: Float[Array, "n shape map x"], matrix: Matrix) -> Float[Array, "n shape shape x"]:
-    """`left matrix left^T` in every column, written out over whole planes."""
-    maps = range(left.shape[2])
-    half = reduce(add, (left[:, :, m, None] * matrix[:, m][:, None] for m in maps))
-    return reduce(add, (half[:, :, m, None] * left[:, None, :, m] for m in maps))
+    """`left matrix left^T` in every column."""
+    return times(times(left, matrix), left.swapaxes(1, 2))
 
 
 def influence(

@@ -1,6 +1,7 @@
 """Take the orders of SOSS apart and extract each of them, column by column."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags, host
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.kernels import columns, common_grid, order, trace_profiles
+from uptheramp.calibrate.kernels import columns, common_grid, order, tiles, trace_profiles
 from uptheramp.calibrate.kernels.aperture import ratio
 from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.references.pastasoss import Pastasoss
@@ -23,6 +24,7 @@ from uptheramp.calibrate.stage2.usable import in_the_light, variances
 from uptheramp.calibrate.state import Rates, Spectra
 from uptheramp.calibrate.step import step
 
+ROUNDING = 1e-5  # of sums over a column
 METHODS, BACKGROUNDS, PROFILES = ("optimal", "box", "full"), ("constant", "none"), ("reference", "data")
 
 
@@ -97,9 +99,9 @@ def learn_typical(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -
     if params.method == "full":
         typical = replace(typical, common=_common(sample, good, replace(refs, typical=typical), params))
     if params.trace:
-        profiles, shapes, weight = _known(replace(refs, typical=typical), params, sample.data.dtype)
+        profiles = _profiles(replace(refs, typical=typical), sample.data.dtype)
         first = profiles[0], jnp.asarray(refs.pastasoss.trace_px[0], profiles.dtype)
-        typical = replace(typical, moving=soss_trace.learn(*first, shapes, weight))
+        typical = replace(typical, moving=soss_trace.learn(*first, *_known(profiles, typical.variance, params)))
     return typical
 
 
@@ -122,13 +124,15 @@ def _common(sample: Rates, good: Bool[Array, "n y x"], refs: Extract1dRefs, para
     """Solve the median image by column, and make the matrix that brings the orders of any image together."""
     if refs.speckernel is None:
         raise InputError("extract_1d.method=full needs a SPECKERNEL reference file; give one, or another method")
-    known = _known(refs, params, sample.data.dtype)
+    assert refs.typical is not None  # as it is so far
+    profiles = _profiles(refs, sample.data.dtype)
+    shapes, weight = _known(profiles, refs.typical.variance, params)
     image = jax.lax.stop_gradient(order.median(sample.data, good))
     used = jnp.isfinite(image)
-    weight = (known.weight * jnp.where(used, good.mean(0), 0))[None]
-    solution = columns.inverse(columns.gram(known.shapes, weight))
-    flux = jnp.einsum("nkmx,nmx->nkx", solution, columns.total(known.shapes * weight[0], zeroed(image, used)[None]))
-    count = len(known.profiles)
+    weight = (weight * jnp.where(used, good.mean(0), 0))[None]
+    solution = columns.inverse(columns.gram(shapes, weight))
+    flux = jnp.einsum("nkmx,nmx->nkx", solution, columns.total(shapes * weight[0], zeroed(image, used)[None]))
+    count = len(profiles)
     information = columns.inverse(solution[:, :count, :count])[0]
     size = count * image.shape[1]
     result = jax.ShapeDtypeStruct((size, size), image.dtype)
@@ -149,22 +153,77 @@ def _common(sample: Rates, good: Bool[Array, "n y x"], refs: Extract1dRefs, para
     return Common(flux[0, :count].reshape(-1), matrix)
 
 
+def _profiles(refs: Extract1dRefs, dtype: Any) -> Float[Array, "order y x"]:
+    """Give the shapes of the orders where they are lit."""
+    lit = jnp.isfinite(jnp.asarray(refs.pastasoss.trace_px))
+    measured = None if refs.typical is None else refs.typical.profile
+    return jnp.where(lit[:, None], jnp.asarray(refs.specprofile.profile if measured is None else measured, dtype), 0)
+
+
 class _Known(NamedTuple):
     """Shapes of the light in each column and what pixels weigh."""
 
-    profiles: Float[Array, "order y x"]
     shapes: Float[Array, "shape y x"]  # the profiles and, where one is solved for, the level
     weight: Float[Array, "y x"]
 
 
-def _known(refs: Extract1dRefs, params: Extract1dParams, dtype: Any) -> _Known:
-    assert refs.typical is not None  # it was learned
-    lit = jnp.isfinite(jnp.asarray(refs.pastasoss.trace_px))
-    believed = refs.specprofile.profile if refs.typical.profile is None else refs.typical.profile
-    profiles = jnp.where(lit[:, None], jnp.asarray(believed, dtype), 0)
-    known = (profiles.max(0) > 0).astype(dtype)  # where no profile is given, what light there is is not known either
+def _known(profiles: Float[Array, "order y x"], variance: Float[Array, "y x"], params: Extract1dParams) -> _Known:
+    known = (profiles.max(0) > 0).astype(profiles.dtype)  # without a profile, what light there is is not known either
     shapes = jnp.concatenate([profiles, known[None]]) if params.background == "constant" else profiles
-    return _Known(profiles, shapes, known / jnp.asarray(refs.typical.variance, dtype))
+    return _Known(shapes, known / jnp.asarray(variance, profiles.dtype))
+
+
+class _Planes(NamedTuple):
+    """What is summed over the columns: images and maps."""
+
+    data: Float[Array, "n y x"]
+    good: Bool[Array, "n y x"]
+    variances: tuple[Float[Array, "n y x"], ...]
+    variance: Float[Array, "1 y x"]  # what pixels are weighted by
+    profiles: Float[Array, "order y x"]
+    boxes: Float[Array, "order y x"] | None
+    moving: Float[Array, "quantity y x"] | None
+
+
+class _Box(NamedTuple):
+    """Data in each box, usable pixels in it, and what of each shape is on these; `own` of its order on all pixels."""
+
+    light: Float[Array, "n order x"]
+    seen: Float[Array, "n order x"]
+    inside: list[Float[Array, "n shape x"]]
+    own: Float[Array, "1 order x"]
+
+
+class _Sums(NamedTuple):
+    """Sums over the columns, `whole` and `pixels` over all pixels, of what the fluxes are judged and counted by.
+
+    `spread`: of the variances by cause, times every two of the maps that fluxes are made of.
+    """
+
+    normal: list[Float[Array, "n _ x"]]
+    amounts: Float[Array, "n shape x"]
+    spread: list[list[Float[Array, "n _ x"]]]
+    whole: Float[Array, "1 order x"]
+    pixels: Float[Array, "1 order x"]
+    box: _Box | None
+    moving: soss_trace.Sums | None
+
+
+def _of_tile(params: Extract1dParams, p: _Planes) -> _Sums:
+    seen, image = p.good.astype(p.data.dtype), zeroed(p.data, p.good)
+    shapes, weight = _known(p.profiles, p.variance[0], params)
+    maps, box, one = shapes * weight, None, jnp.ones_like(p.variance)
+    normal, amounts = columns.pairs(seen, maps, shapes), columns.added(image, maps)
+    whole, pixels = (columns.added(one, m) for m in (p.profiles**2 * weight, (p.profiles > 0).astype(one.dtype)))
+    if p.boxes is not None:
+        maps = jnp.concatenate([p.boxes, maps])
+        light, part = (columns.added(i, p.boxes) for i in (image, seen))
+        inside = [columns.added(seen, b * shapes) for b in p.boxes]
+        whole = pixels = columns.added(one, p.boxes)
+        box = _Box(light, part, inside, columns.added(one, p.boxes * p.profiles))
+    spread = [columns.pairs(zeroed(v, p.good), maps, maps) for v in p.variances]
+    moving = None if p.moving is None else soss_trace.of_tile(p.moving, shapes, image, seen)
+    return _Sums(normal, amounts, spread, whole, pixels, box, moving)
 
 
 @step(
@@ -183,48 +242,59 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     full model these are the errors of the box: that its orders are less noisy than those of a column is not counted.
     """
     _check(refs)
+    assert refs.typical is not None  # it was learned
     dtype = state.data.dtype
-    good = in_the_light(state)
     lit = jnp.isfinite(jnp.asarray(refs.pastasoss.trace_px))
-    profiles, shapes, weight = _known(refs, params, dtype)
+    profiles, variance = _profiles(refs, dtype), jnp.asarray(refs.typical.variance, dtype)
     count, height, width = profiles.shape
     boxes = box(refs.pastasoss.trace_px, params.soss_width, height).astype(dtype)
 
-    boxed = params.method != "optimal"
-    normal = columns.gram(shapes, good, weight=weight)
+    moving = refs.typical.moving if params.trace else None
+    planes = _Planes(
+        data=state.data,
+        good=in_the_light(state),
+        variances=variances(state),
+        variance=variance[None],
+        profiles=profiles,
+        boxes=None if params.method == "optimal" else boxes,
+        moving=None if moving is None else moving.maps,
+    )
+    sums = tiles.summed(partial(_of_tile, params), planes)
+    normal, own = columns.symmetric(sums.normal), np.arange(count)
     solution = columns.inverse(normal)
-    maps, share = shapes * weight, solution[:, :count]
-    amounts = jnp.einsum("nkmx,nmx->nkx", solution, columns.total(maps, state.data, good))
-    flux = amounts[:, :count]
-    whole = boxes if boxed else profiles**2 * weight
-    fraction = ratio(columns.total(whole, good), whole.sum(1)[None])
-    if boxed:
-        itself = jnp.broadcast_to(jnp.eye(count, dtype=dtype)[None, :, :, None], (len(good), count, count, width))
-        flux = columns.total(boxes, state.data, good)
+    share = solution[:, :count]
+    amounts = columns.applied(solution, sums.amounts)
+    flux, seen = amounts[:, :count], _elements(normal, own, own)
+    if sums.box is not None:
+        eye = jnp.eye(count, dtype=dtype)[None, :, :, None]
+        itself = jnp.broadcast_to(eye, (len(flux), count, count, width))
+        flux, seen = sums.box.light, sums.box.seen
         if _restores(params):
-            inside = _inside(boxes, shapes, good)
-            maps = jnp.concatenate([maps, boxes])
-            share = jnp.concatenate([-jnp.einsum("nklx,nlmx->nkmx", inside, solution), itself], 2)
+            # beyond its own order; of that, less what lies on bad pixels
+            beyond = jnp.pad(eye * sums.box.own[:, :, None], [(0, 0), (0, 0), (0, len(sums.normal) - count), (0, 0)])
+            inside = jnp.stack(sums.box.inside, 1) - beyond
+            share = jnp.concatenate([itself, -columns.times(inside, solution)], 2)
             believed = amounts
             if params.method == "full":
                 # an order whose box lies outside of the window may still be known by its wings
-                told = _elements(normal, np.arange(count), np.arange(count)) > 0
+                told = _elements(normal, own, own) > 0
                 believed = amounts.at[:, :count].set(_together(amounts[:, :count], told, refs))
-            flux = flux - jnp.einsum("nklx,nlx->nkx", inside, believed)
+            flux = flux - columns.applied(inside, believed)
         else:
-            maps, share = boxes, itself
-    spread = [_spread(maps, share, v, good) for v in variances(state)]
-    pixels = boxes.sum(1) if boxed else (profiles > 0).sum(1).astype(dtype)
+            share = jnp.concatenate([itself, jnp.zeros_like(solution[:, :count])], 2)
+    share = jax.lax.optimization_barrier(share)  # or XLA works it out again for every product
+    spread = [columns.between(share, columns.symmetric(upper)) for upper in sums.spread]
+    fraction = ratio(seen, sums.whole)
     level = jnp.zeros_like(flux)
     if params.background == "constant" and _restores(params):
-        level = amounts[:, count, None] * pixels
+        level = amounts[:, count, None] * sums.pixels
 
     wavelength, trace = (jnp.asarray(x, dtype) for x in (refs.pastasoss.wavelength_um, refs.pastasoss.trace_px))
     dark = ~(lit & (trace >= -0.5) & (trace < height - 0.5))
     lost = dark | (fraction < params.minimum_fraction) | (fraction <= 0)
     dq = (
         jnp.where(lost, flags.DO_NOT_USE, 0)
-        | jnp.where((fraction < 1) & _restores(params), flags.FLUX_ESTIMATED, 0)
+        | jnp.where((fraction < 1 - ROUNDING) & _restores(params), flags.FLUX_ESTIMATED, 0)
         | jnp.where(dark, flags.NON_SCIENCE, 0)
     ).astype(state.dq.dtype)
     one, other = np.triu_indices(count, 1)
@@ -238,10 +308,9 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     ) -> Float[Array, "n wavelength"]:
         return jnp.where(where, jnp.nan, plane).reshape(len(plane), -1)
 
-    own = np.arange(count)
     trace = error = None
-    if params.trace and refs.typical is not None and refs.typical.moving is not None:
-        trace, error = soss_trace.measure(refs.typical.moving, shapes, amounts, state.data, good)
+    if moving is not None:
+        trace, error = soss_trace.measure(moving, sums.moving, amounts)
     spectra = Spectra(
         flux=end_to_end(flux),
         var_poisson=end_to_end(_elements(spread[0], own, own)),
@@ -249,7 +318,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         var_flat=end_to_end(_elements(spread[2], own, own)),
         background=level.reshape(len(flux), -1),
         dq=dq.reshape(len(flux), -1),
-        npixels=pixels.reshape(-1),
+        npixels=sums.pixels.reshape(-1),
         wavelength_um=jnp.where(dark, jnp.nan, wavelength).reshape(-1),
         integration=state.integration,
         order=jnp.asarray(np.repeat(np.array(refs.specprofile.order, np.int32), width)),
@@ -272,35 +341,14 @@ def box(trace_px: Float[Array, "order x"], width_px: Float[Array, ""], height: i
     return jnp.where(lit, jnp.maximum(stop - start, 0), 0)
 
 
-def _inside(
-    boxes: Float[Array, "order y x"], shapes: Float[Array, "shape y x"], good: Bool[Array, "n y x"]
-) -> Float[Array, "n order shape x"]:
-    """Part of each shape in a box, beyond its own order; of that, less what lies on bad pixels."""
-    count = len(boxes)
-    whole = (boxes * shapes[:count]).sum(1)
-    own = np.arange(count)
-    return columns.crossed(boxes, shapes, good).at[:, own, own].add(-whole)
-
-
 def _together(
     flux: Float[Array, "n order x"], known: Bool[Array, "n order x"], refs: Extract1dRefs
 ) -> Float[Array, "n order x"]:
     """Orders as one spectrum makes them; where a column is lost, it is taken to be that of the median image."""
-    assert refs.typical is not None  # it was learned
+    assert refs.typical is not None and refs.typical.common is not None  # learned, with the method
     common = refs.typical.common
-    assert common is not None  # with the method
     given = jnp.where(known.reshape(len(flux), -1), flux.reshape(len(flux), -1), common.flux)
     return jnp.einsum("ij,nj->ni", common.rebuilding, given).reshape(flux.shape)
-
-
-def _spread(
-    maps: Float[Array, "map y x"],
-    share: Float[Array, "n order map x"],
-    variance: Float[Array, "n y x"],
-    good: Bool[Array, "n y x"],
-) -> Float[Array, "n order order x"]:
-    """Covariance of the orders of a column, from the variances of its pixels."""
-    return columns.between(share, columns.gram(maps, variance, good))
 
 
 def _elements(matrix: Float[Array, "n order order x"], one: np.ndarray, other: np.ndarray) -> Float[Array, "n pair x"]:

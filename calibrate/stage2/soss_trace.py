@@ -4,10 +4,12 @@ As kernels/trace_motion.py, of what the solve by column leaves: the profile's de
 typical weights, of all that the solve may change, so that an integration costs two sums over its columns.
 """
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 from scipy.interpolate import CubicSpline
 
 from uptheramp.calibrate.kernels import columns, trace_motion
@@ -45,19 +47,31 @@ def learn(
     return Moving(freed * weight, columns.gram(freed, whole)[0])
 
 
-def measure(
-    moving: Moving,
+class Sums(NamedTuple):
+    """What the pixels of a column tell of the quantities: products of their maps with the shapes, and with the data."""
+
+    shapes: list[Float[Array, "n shape x"]]  # of each quantity
+    data: Float[Array, "n quantity x"]
+
+
+def of_tile(
+    maps: Float[Array, "quantity y x"],
     shapes: Float[Array, "shape y x"],
-    amounts: Float[Array, "n shape x"],
-    data: Float[Array, "n y x"],
-    good: Bool[Array, "n y x"],
+    image: Float[Array, "n y x"],
+    seen: Float[Array, "n y x"],
+) -> Sums:
+    """Sums over the rows of a tile (`kernels/tiles.py`) of images that are 0 where they are not seen."""
+    return Sums([columns.added(seen, one * shapes) for one in maps], columns.added(image, maps))
+
+
+def measure(
+    moving: Moving, sums: Sums, amounts: Float[Array, "n shape x"]
 ) -> tuple[Float[Array, "n 3"], Float[Array, "n 3"]]:
-    """`Spectra.trace` and its standard errors, from images and the amounts of the shapes in them, the order's first.
+    """`Spectra.trace` and its standard errors, from sums and the amounts of the shapes in them, the order's first.
 
     Bad pixels are left out: what these would have told is missing, so a motion comes out too small by their share.
     """
-    said = jnp.einsum("nqkx,nkx->nqx", columns.crossed(moving.maps, shapes, good), amounts)
-    left = columns.total(moving.maps, data, good) - said
+    left = sums.data - columns.applied(jnp.stack(sums.shapes, 1), amounts)
     kept = jnp.broadcast_to(moving.information, (len(left), *moving.information.shape))
     return trace_motion.solve(jnp.maximum(amounts[:, 0], 0), left, kept)
 
