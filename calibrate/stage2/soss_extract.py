@@ -212,18 +212,28 @@ class _Sums(NamedTuple):
 def _of_tile(params: Extract1dParams, p: _Planes) -> _Sums:
     seen, image = p.good.astype(p.data.dtype), zeroed(p.data, p.good)
     shapes, weight = _known(p.profiles, p.variance[0], params)
-    maps, box, one = shapes * weight, None, jnp.ones_like(p.variance)
-    normal, amounts = columns.pairs(seen, maps, shapes), columns.added(image, maps)
+    weighted, one = shapes * weight, jnp.ones_like(p.variance)
+    normal, amounts = columns.pairs(seen, weighted, shapes), columns.added(image, weighted)
     whole, pixels = (columns.added(one, m) for m in (p.profiles**2 * weight, (p.profiles > 0).astype(one.dtype)))
+    box, spread = None, [columns.pairs(zeroed(v, p.good), weighted, weighted) for v in p.variances]
     if p.boxes is not None:
-        maps = jnp.concatenate([p.boxes, maps])
         light, part = (columns.added(i, p.boxes) for i in (image, seen))
-        inside = [columns.added(seen, b * shapes) for b in p.boxes]
+        inside = [_in_box(seen, b, shapes) for b in p.boxes]
         whole = pixels = columns.added(one, p.boxes)
         box = _Box(light, part, inside, columns.added(one, p.boxes * p.profiles))
-    spread = [columns.pairs(zeroed(v, p.good), maps, maps) for v in p.variances]
+        maps = jnp.concatenate([p.boxes, weighted])
+        boxed = [[_in_box(zeroed(v, p.good), b, maps[k:]) for k, b in enumerate(p.boxes)] for v in p.variances]
+        spread = [[*first, *rest] for first, rest in zip(boxed, spread, strict=True)]
     moving = None if p.moving is None else soss_trace.of_tile(p.moving, shapes, image, seen)
     return _Sums(normal, amounts, spread, whole, pixels, box, moving)
+
+
+def _in_box(
+    image: Float[Array, "n y x"], box: Float[Array, "y x"], maps: Float[Array, "map y x"]
+) -> Float[Array, "n map x"]:
+    """Sums of what lies in a box; most tiles hold nothing of it."""
+    nothing = jnp.zeros((len(image), len(maps), image.shape[-1]), image.dtype)
+    return jax.lax.cond(jnp.any(box > 0), lambda: columns.added(image, box * maps), lambda: nothing)
 
 
 @step(
