@@ -9,6 +9,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -19,6 +20,7 @@ Images = Bool[Array, "n y x"] | Float[Array, "n y x"]  # what is true counts as 
 Matrix = Float[Array, "n shape shape x"]
 
 
+@jax.jit
 def added(image: Float[Array, "n y x"], maps: Float[Array, "map y x"]) -> Float[Array, "n map x"]:
     """Sum over the rows of a tile of each map times each image, written out row by row."""
     return reduce(add, (image[:, None, row] * maps[:, row] for row in range(image.shape[1])))
