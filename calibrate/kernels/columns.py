@@ -20,7 +20,7 @@ Images = Bool[Array, "n y x"] | Float[Array, "n y x"]  # what is true counts as 
 Matrix = Float[Array, "n shape shape x"]
 
 
-@jax.jit
+@jax.jit  # traced once for all maps of a shape
 def added(image: Float[Array, "n y x"], maps: Float[Array, "map y x"]) -> Float[Array, "n map x"]:
     """Sum over the rows of a tile of each map times each image, written out row by row."""
     return reduce(add, (image[:, None, row] * maps[:, row] for row in range(image.shape[1])))
@@ -45,8 +45,8 @@ def total(
     """Sum over a column of each map times each image, of which `good` pixels count where it is given."""
 
     def of_tile(planes: Any) -> Any:
-        maps, *image = planes
-        return added(_counted(*image, maps.dtype), maps)
+        maps, image, seen = planes
+        return added(_counted(image, seen, maps.dtype), maps)
 
     return tiles.summed(of_tile, (maps, images, good))
 
@@ -72,8 +72,8 @@ def gram(
     """Sum over a column of the products of every two maps, weighted by each image and by `weight`; `good` as above."""
 
     def of_tile(planes: Any) -> Any:
-        left, maps, *image = planes
-        return pairs(_counted(*image, maps.dtype), left, maps)
+        left, maps, image, seen = planes
+        return pairs(_counted(image, seen, maps.dtype), left, maps)
 
     left = maps if weight is None else maps * weight
     return symmetric(tiles.summed(of_tile, (left, maps, images, good)))

@@ -1,8 +1,7 @@
 """Take the orders of SOSS apart and extract each of them, column by column."""
 
 from dataclasses import replace
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,13 +11,13 @@ from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate import flags, host
 from uptheramp.calibrate.errors import InputError
-from uptheramp.calibrate.kernels import columns, common_grid, order, tiles, trace_profiles
+from uptheramp.calibrate.kernels import columns, common_grid, order, trace_profiles
 from uptheramp.calibrate.kernels.aperture import ratio
 from uptheramp.calibrate.kernels.pixels import zeroed
 from uptheramp.calibrate.references.pastasoss import Pastasoss
 from uptheramp.calibrate.references.speckernel import Speckernel
 from uptheramp.calibrate.references.specprofile import Specprofile
-from uptheramp.calibrate.stage2 import soss_trace
+from uptheramp.calibrate.stage2 import soss_sums, soss_trace
 from uptheramp.calibrate.stage2.typical import typical_variance
 from uptheramp.calibrate.stage2.usable import in_the_light, variances
 from uptheramp.calibrate.state import Rates, Spectra
@@ -101,7 +100,8 @@ def learn_typical(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -
     if params.trace:
         profiles = _profiles(replace(refs, typical=typical), sample.data.dtype)
         first = profiles[0], jnp.asarray(refs.pastasoss.trace_px[0], profiles.dtype)
-        typical = replace(typical, moving=soss_trace.learn(*first, *_known(profiles, typical.variance, params)))
+        known = soss_sums.known(profiles, typical.variance, level=_solves_level(params))
+        typical = replace(typical, moving=soss_trace.learn(*first, *known))
     return typical
 
 
@@ -126,7 +126,7 @@ def _common(sample: Rates, good: Bool[Array, "n y x"], refs: Extract1dRefs, para
         raise InputError("extract_1d.method=full needs a SPECKERNEL reference file; give one, or another method")
     assert refs.typical is not None  # as it is so far
     profiles = _profiles(refs, sample.data.dtype)
-    shapes, weight = _known(profiles, refs.typical.variance, params)
+    shapes, weight = soss_sums.known(profiles, refs.typical.variance, level=_solves_level(params))
     image = jax.lax.stop_gradient(order.median(sample.data, good))
     used = jnp.isfinite(image)
     weight = (weight * jnp.where(used, good.mean(0), 0))[None]
@@ -160,82 +160,6 @@ def _profiles(refs: Extract1dRefs, dtype: Any) -> Float[Array, "order y x"]:
     return jnp.where(lit[:, None], jnp.asarray(refs.specprofile.profile if measured is None else measured, dtype), 0)
 
 
-class _Known(NamedTuple):
-    """Shapes of the light in each column and what pixels weigh."""
-
-    shapes: Float[Array, "shape y x"]  # the profiles and, where one is solved for, the level
-    weight: Float[Array, "y x"]
-
-
-def _known(profiles: Float[Array, "order y x"], variance: Float[Array, "y x"], params: Extract1dParams) -> _Known:
-    known = (profiles.max(0) > 0).astype(profiles.dtype)  # without a profile, what light there is is not known either
-    shapes = jnp.concatenate([profiles, known[None]]) if params.background == "constant" else profiles
-    return _Known(shapes, known / jnp.asarray(variance, profiles.dtype))
-
-
-class _Planes(NamedTuple):
-    """What is summed over the columns: images and maps."""
-
-    data: Float[Array, "n y x"]
-    good: Bool[Array, "n y x"]
-    variances: tuple[Float[Array, "n y x"], ...]
-    variance: Float[Array, "1 y x"]  # what pixels are weighted by
-    profiles: Float[Array, "order y x"]
-    boxes: Float[Array, "order y x"] | None
-    moving: Float[Array, "quantity y x"] | None
-
-
-class _Box(NamedTuple):
-    """Data in each box, usable pixels in it, and what of each shape is on these; `own` of its order on all pixels."""
-
-    light: Float[Array, "n order x"]
-    seen: Float[Array, "n order x"]
-    inside: list[Float[Array, "n shape x"]]
-    own: Float[Array, "1 order x"]
-
-
-class _Sums(NamedTuple):
-    """Sums over the columns, `whole` and `pixels` over all pixels, of what the fluxes are judged and counted by.
-
-    `spread`: of the variances by cause, times every two of the maps that fluxes are made of.
-    """
-
-    normal: list[Float[Array, "n _ x"]]
-    amounts: Float[Array, "n shape x"]
-    spread: list[list[Float[Array, "n _ x"]]]
-    whole: Float[Array, "1 order x"]
-    pixels: Float[Array, "1 order x"]
-    box: _Box | None
-    moving: soss_trace.Sums | None
-
-
-def _of_tile(params: Extract1dParams, p: _Planes) -> _Sums:
-    seen, image = p.good.astype(p.data.dtype), zeroed(p.data, p.good)
-    shapes, weight = _known(p.profiles, p.variance[0], params)
-    weighted, one = shapes * weight, jnp.ones_like(p.variance)
-    normal, amounts = columns.pairs(seen, weighted, shapes), columns.added(image, weighted)
-    whole, pixels = (columns.added(one, m) for m in (p.profiles**2 * weight, (p.profiles > 0).astype(one.dtype)))
-    box, spread = None, [columns.pairs(zeroed(v, p.good), weighted, weighted) for v in p.variances]
-    if p.boxes is not None:
-        light, part = (columns.added(i, p.boxes) for i in (image, seen))
-        inside = [_in_box(seen, b, shapes) for b in p.boxes]
-        whole = pixels = columns.added(one, p.boxes)
-        box = _Box(light, part, inside, columns.added(one, p.boxes * p.profiles))
-        maps = jnp.concatenate([p.boxes, weighted])
-        boxed = [[_in_box(zeroed(v, p.good), b, maps[k:]) for k, b in enumerate(p.boxes)] for v in p.variances]
-        spread = [[*first, *rest] for first, rest in zip(boxed, spread, strict=True)]
-    moving = None if p.moving is None else soss_trace.of_tile(p.moving, shapes, image, seen)
-    return _Sums(normal, amounts, spread, whole, pixels, box, moving)
-
-
-def _in_box(
-    image: Float[Array, "n y x"], box: Float[Array, "y x"], maps: Float[Array, "map y x"]
-) -> Float[Array, "n map x"]:
-    """Sums of what lies in a box; most tiles hold nothing of it."""
-    nothing = jnp.zeros((len(image), len(maps), image.shape[-1]), image.dtype)
-    return jax.lax.cond(jnp.any(box > 0), lambda: columns.added(image, box * maps), lambda: nothing)
-
-
 @step(
     cite="uptheramp; the model of Darveau-Bernier et al. 2022 solved by column; box: jwst 3.0.0 soss_boxextract",
     learned="typical",
@@ -260,7 +184,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     boxes = box(refs.pastasoss.trace_px, params.soss_width, height).astype(dtype)
 
     moving = refs.typical.moving if params.trace else None
-    planes = _Planes(
+    planes = soss_sums.Planes(
         data=state.data,
         good=in_the_light(state),
         variances=variances(state),
@@ -269,7 +193,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
         boxes=None if params.method == "optimal" else boxes,
         moving=None if moving is None else moving.maps,
     )
-    sums = tiles.summed(partial(_of_tile, params), planes)
+    sums = soss_sums.summed(planes, level=_solves_level(params))
     normal, own = columns.symmetric(sums.normal), np.arange(count)
     solution = columns.inverse(normal)
     share = solution[:, :count]
@@ -296,7 +220,7 @@ def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tu
     spread = [columns.between(share, columns.symmetric(upper)) for upper in sums.spread]
     fraction = ratio(seen, sums.whole)
     level = jnp.zeros_like(flux)
-    if params.background == "constant" and _restores(params):
+    if _solves_level(params) and _restores(params):
         level = amounts[:, count, None] * sums.pixels
 
     wavelength, trace = (jnp.asarray(x, dtype) for x in (refs.pastasoss.wavelength_um, refs.pastasoss.trace_px))
@@ -365,6 +289,10 @@ def _elements(matrix: Float[Array, "n order order x"], one: np.ndarray, other: n
     """Single elements, by slices: gathering them would make XLA compute them out of order."""
     planes = [matrix[:, a, b] for a, b in zip(one, other, strict=True)]
     return jnp.stack(planes, 1) if planes else matrix[:, 0, :0]
+
+
+def _solves_level(params: Extract1dParams) -> bool:
+    return params.background == "constant"
 
 
 def _restores(params: Extract1dParams) -> bool:
