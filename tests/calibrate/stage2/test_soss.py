@@ -94,6 +94,19 @@ def test_orders_come_apart_exactly_with_any_pixels_missing(params):
     np.testing.assert_array_equal(out.order, np.repeat([1, 2], WIDTH))
 
 
+@pytest.mark.parametrize("params", [OPTIMAL, BOX], ids=["optimal", "box"])
+def test_a_flux_is_estimated_where_a_pixel_of_its_column_is_lost_and_nowhere_by_rounding(params):
+    made = Soss(np.float32)
+    state = made.flagged((1, 18, 3))  # in the core of the first order
+    for given in (made.state, state):
+        out, _ = jax.jit(extract_1d)(given, made.refs, params)
+        estimated = (np.asarray(out.dq).reshape(N, 2, WIDTH) & flags.FLUX_ESTIMATED) != 0
+        expected = np.zeros_like(estimated)
+        expected[1, 0, 3] = given is state
+        np.testing.assert_array_equal(estimated[:, 0], expected[:, 0])
+    assert not estimated[0, :, :ALONE].any()
+
+
 def test_a_column_of_one_order_gets_the_optimal_extraction():
     made = Soss(noise=1.0)
     out, _ = extract_1d(made.state, made.refs, Extract1dParams(background="none"))
