@@ -5,7 +5,7 @@ k sums of the data and k (k + 1) / 2 of the weights, so nothing larger is ever s
 one tile (`kernels/tiles.py`), for whoever asks several of the same images; `total`, `crossed` and `gram` of whole ones.
 """
 
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
@@ -20,10 +20,21 @@ Images = Bool[Array, "n y x"] | Float[Array, "n y x"]  # what is true counts as 
 Matrix = Float[Array, "n shape shape x"]
 
 
+@jax.custom_jvp
+def _written_out(image: Float[Array, "n y x"], maps: Float[Array, "map y x"]) -> Float[Array, "n map x"]:
+    return reduce(add, (image[:, None, row] * maps[:, row] for row in range(image.shape[1])))
+
+
+@_written_out.defjvp
+def _in_one_piece(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Derivatives are asked of all rows (`tiles.summed`), of which sums are not written out."""
+    return _written_out(*primals), jax.jvp(partial(jnp.einsum, "nyx,myx->nmx"), primals, tangents)[1]
+
+
 @jax.jit  # traced once for all maps of a shape
 def added(image: Float[Array, "n y x"], maps: Float[Array, "map y x"]) -> Float[Array, "n map x"]:
     """Sum over the rows of a tile of each map times each image, written out row by row."""
-    return reduce(add, (image[:, None, row] * maps[:, row] for row in range(image.shape[1])))
+    return _written_out(image, maps)
 
 
 def pairs(

@@ -131,7 +131,7 @@ def _common(sample: Rates, good: Bool[Array, "n y x"], refs: Extract1dRefs, para
     used = jnp.isfinite(image)
     weight = (weight * jnp.where(used, good.mean(0), 0))[None]
     solution = columns.inverse(columns.gram(shapes, weight))
-    flux = jnp.einsum("nkmx,nmx->nkx", solution, columns.total(shapes * weight[0], zeroed(image, used)[None]))
+    flux = columns.applied(solution, columns.total(shapes * weight[0], zeroed(image, used)[None]))
     count = len(profiles)
     information = columns.inverse(solution[:, :count, :count])[0]
     size = count * image.shape[1]
