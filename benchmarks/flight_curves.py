@@ -2,8 +2,9 @@
 
     python benchmarks/flight_curves.py ../shared/realdata docs/flight
 
-Throughput of the NIRCam F444W grism, width of the MIRI LRS trace, image of a star in MIRI F1500W (needs h5py). What
-our tables were made from is not compared. Writes `curves.png` and prints the table of docs/flight/images.md.
+Throughput of the NIRCam F444W grism, width of the MIRI LRS trace, image of a star in MIRI F1500W (needs the extra
+`flight`). What our tables were made from is not compared. Writes `curves.png` and prints the table of
+docs/flight/images.md.
 """
 
 import sys
@@ -75,7 +76,7 @@ def imaging(data: Path) -> list[Pair]:
     try:
         import h5py
     except ImportError:
-        print("h5py is not installed: MIRI imaging is left out")
+        print("MIRI imaging is left out: it needs h5py, pip install -e '.[flight]'")
         return []
     folder = data / "miri_imaging_tso" / "erebus_t1b_fnpca"
     with h5py.File(folder / "TRAPPIST-1b_visit_1_jw01177007001.h5") as file:

@@ -3,16 +3,15 @@
     python benchmarks/flight_extraction.py ../shared/realdata/eureka_specdata/niriss_SpecData.h5 docs/flight
 
 WASP-94 A b, NIRISS SOSS order 1, three integrations (a regression file of Eureka!, which is not part of this project;
-reading it needs h5py). Its frame is background-subtracted and stands straight: each column was moved by whole pixels.
-Here the columns are moved back, so that the trace is where the detector had it, and `extract_1d` takes a box with
-sub-pixel edges, and the optimal extraction with each kind of profile. Writes a figure and prints the table.
+reading it needs the extra `flight`). Its frame is background-subtracted and stands straight: each column was moved by
+whole pixels. Here the columns are moved back, so that the trace is where the detector had it, and `extract_1d` takes a
+box with sub-pixel edges, and the optimal extraction with each kind of profile. Writes a figure and prints the table.
 """
 
 import sys
 from pathlib import Path
 
 import equinox as eqx
-import h5py
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -21,6 +20,11 @@ from uptheramp.calibrate.kernels.aperture import coverage
 from uptheramp.calibrate.references.extract1d import Extract1d
 from uptheramp.calibrate.stage2.extract_1d import Extract1dParams, Extract1dRefs, extract_1d, learn_profile
 from uptheramp.calibrate.state import Rates
+
+try:
+    import h5py
+except ModuleNotFoundError:
+    sys.exit("flight_extraction.py reads an HDF5 file: install h5py by pip install -e '.[flight]'")
 
 HALF_PX = 17.5  # of the stored box: 17 pixels on either side of the middle one
 MIDDLE_ROW = 30  # where the straightened trace was put
