@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 
 from uptheramp.calibrate.errors import InputError
+from uptheramp.calibrate.kernels import order, planes
 from uptheramp.calibrate.references.emicorr import OUTPUTS, Emicorr, Wave
 from uptheramp.calibrate.stage1 import emicorr_sequential
 from uptheramp.calibrate.stage1.emicorr_sequential import EmiLookup
@@ -17,6 +18,7 @@ from uptheramp.calibrate.step import step
 FEWEST_GROUPS = 3
 ALGORITHMS = ("joint", "sequential")
 TRIALS = 500  # phases at which the fit is tried
+TRIALS_AT_ONCE = 10  # so that residuals are read once for so many
 STEADY = 2.0  # pixels whose scatter is below so many medians take part
 BAD_REFERENCE = (1, 2)  # columns (of each output) that do not
 
@@ -187,8 +189,9 @@ def _binned(
     data: Float[Array, "integration group y x"], good: Bool[Array, "y x"], clock: _Clock
 ) -> tuple[Float[Array, "integration bin group"], Float[Array, "integration bin"]]:
     """Sums over steady pixels that share a phase, and how many there are; one integration at a time."""
-    scatter = jax.lax.map(lambda ramps: jnp.std(ramps, axis=0), data)
-    steady = (scatter < STEADY * jnp.median(scatter)) & good
+    scatter = jax.lax.map(_scatter, data)
+    typical = order.median(scatter.reshape(-1), jnp.ones(scatter.size, bool))
+    steady = (scatter < STEADY * typical) & good
     ngroups, ny, nx = data.shape[1:]
     column = np.arange(nx // OUTPUTS)
     steady = steady.reshape(-1, ny, nx // OUTPUTS, OUTPUTS) & ~np.isin(column, BAD_REFERENCE)[:, None]
@@ -204,22 +207,27 @@ def _binned(
     return jax.lax.map(binned, (data, steady))
 
 
+def _scatter(ramps: Float[Array, "group y x"]) -> Float[Array, "y x"]:
+    """Standard deviation of each pixel over the groups."""
+    nothing = jnp.zeros_like(ramps[0])
+    mean = planes.fold(jnp.add, nothing, ramps) / len(ramps)
+    return jnp.sqrt(planes.fold(lambda s, plane: s + (plane - mean) ** 2, nothing, ramps) / len(ramps))
+
+
 def _expansion(
     values: Float[Array, "integration bin group"], number: Float[Array, "integration bin"], clock: _Clock
 ) -> tuple[Float[Array, "trial integration"], Float[Array, "trial integration"]]:
     """Chi-square of straight lines plus c times the wave, less that of the lines: its terms in c^2 and c."""
     time = jnp.arange(values.shape[-1], dtype=values.dtype)
-    time = time - time.mean()
-    # residuals from the straight line through the sums; the wave needs none, since the line is orthogonal to them
-    level = values.mean(-1, keepdims=True)
-    slope = (values * time).sum(-1, keepdims=True) / (time**2).sum()
-    bent = values - level - slope * time
+    lines = jnp.stack([jnp.ones_like(time), time - time.mean()])
+    lines = lines / jnp.linalg.norm(lines, axis=-1, keepdims=True)
+    # residuals from the straight line through the sums; orthogonal to lines, so that the wave may keep its own
+    bent = values - (values @ lines.T) @ lines
     centres = (jnp.arange(clock.bins) + 0.5) / clock.bins
 
     def trial(shift: Float[Array, ""]):
         wave = clock.wave(centres[:, None] + clock.group + shift)
-        rest = wave - wave.mean(-1, keepdims=True)
-        rest = rest - (rest * time).sum(-1, keepdims=True) / (time**2).sum() * time
-        return number @ (rest**2).sum(-1), -2 * jnp.einsum("ibg,bg->i", bent, rest)
+        bends = (wave**2).sum(-1) - ((wave @ lines.T) ** 2).sum(-1)
+        return number @ bends, -2 * jnp.einsum("ibg,bg->i", bent, wave)
 
-    return jax.lax.map(trial, jnp.arange(TRIALS) / TRIALS)
+    return jax.lax.map(trial, jnp.arange(TRIALS) / TRIALS, batch_size=TRIALS_AT_ONCE)
