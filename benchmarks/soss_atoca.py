@@ -200,14 +200,14 @@ def ours(folder: str, window: str, method: str) -> dict[str, Any]:
         zero = np.zeros_like(data)
         return Rates(data, variance, zero, zero, np.broadcast_to(dq, data.shape), np.arange(len(data)))
 
-    extract, learn = eqx.filter_jit(extract_1d), eqx.filter_jit(learn_typical)
+    extract = eqx.filter_jit(extract_1d)
 
     def run(images: Rates) -> Any:
         return jax.block_until_ready(extract(images, refs, params)[0])
 
     start, before = process_time(), peak_mb()
     noisy = held["images"][2:]
-    refs = replace(refs, typical=jax.block_until_ready(learn(state(noisy), refs, params)))
+    refs = replace(refs, typical=jax.block_until_ready(learn_typical(state(noisy), refs, params)))
     learning = process_time() - start
     many = jax.device_put(state(np.concatenate([noisy] * (CHUNK // len(noisy)))))
     run(many)

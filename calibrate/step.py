@@ -31,7 +31,8 @@ class Step:
     `learn(sample, refs, params)` measures a reference (named `learned`) on a sample of the exposure before the run.
     `halo` is the number of neighbouring integrations needed on either side. `carry(state, params)` is what the step's
     memory holds before the first integration (None: it needs none); it runs on from chunk to chunk in `state.memory`,
-    under the step's name.
+    under the step's name. `eager`: `learn` makes programs of its own and calls host code between them, since a program
+    that calls the host is kept in no cache.
     """
 
     function: Callable[..., tuple[Any, Any]]
@@ -40,6 +41,7 @@ class Step:
     learned: str = ""
     learn: Callable[..., eqx.Module] | None = None
     carry: Callable[[Any, Any], Any] | None = None
+    eager: bool = False
 
     @property
     def name(self) -> str:
@@ -113,10 +115,11 @@ def step(
     learned: str = "",
     learn: Callable[..., eqx.Module] | None = None,
     carry: Callable[[Any, Any], Any] | None = None,
+    eager: bool = False,
 ) -> Callable[[Callable[..., tuple[Any, Any]]], Step]:
     """Declare a step: `cite` names the algorithm's source."""
 
     def declare(function: Callable[..., tuple[Any, Any]]) -> Step:
-        return Step(function, cite, halo, learned, learn, carry)
+        return Step(function, cite, halo, learned, learn, carry, eager)
 
     return declare

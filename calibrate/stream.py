@@ -131,7 +131,7 @@ def learned_in_parts(
                 part = read(first, size) if fresh else take(state, slice(first, first + size))
                 part = compiled(steps[done:index], part, known, dict(params))[0]
                 state = part if size == count else _put((part, np.int32(first), count), state)
-            known[step.learned] = _learn(step, state, known, dict(params))
+            known[step.learned] = (learn if step.eager else _learn)(step, state, known, dict(params))
             heap.trim()
             done, fresh = index, False
     return known

@@ -91,25 +91,42 @@ class Extract1dParams(eqx.Module):
 
 def learn_typical(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -> Typical:
     """Median variance of the sample's pixels in the light; from its median image what `params` ask for besides."""
-    good = in_the_light(sample)
-    typical = Typical(typical_variance(sample, good))
+    typical = Typical(_typical_variance(sample))
     if params.profile == "data":
-        typical = replace(typical, profile=_measured(sample, good, typical.variance, refs))
+        image, _ = _median_image(sample)
+        typical = replace(typical, profile=_measured(image, typical.variance, refs))
     if params.method == "full":
-        typical = replace(typical, common=_common(sample, good, replace(refs, typical=typical), params))
+        typical = replace(typical, common=_common(sample, replace(refs, typical=typical), params))
     if params.trace:
-        profiles = _profiles(replace(refs, typical=typical), sample.data.dtype)
-        first = profiles[0], jnp.asarray(refs.pastasoss.trace_px[0], profiles.dtype)
-        known = soss_sums.known(profiles, typical.variance, level=_solves_level(params))
-        typical = replace(typical, moving=soss_trace.learn(*first, *known))
+        typical = replace(typical, moving=_moving(replace(refs, typical=typical), params, sample.data.dtype))
     return typical
 
 
+@eqx.filter_jit
+def _typical_variance(sample: Rates) -> Float[Array, "y x"]:
+    return typical_variance(sample, in_the_light(sample))
+
+
+@eqx.filter_jit
+def _median_image(sample: Rates) -> tuple[Float[Array, "y x"], Float[Array, "y x"]]:
+    """Median of the sample's pixels in the light, NaN where there is none, and in which part of it they are usable."""
+    good = in_the_light(sample)
+    return jax.lax.stop_gradient(order.median(sample.data, good)), good.mean(0)
+
+
+@eqx.filter_jit
+def _moving(refs: Extract1dRefs, params: Extract1dParams, dtype: Any) -> soss_trace.Moving:
+    assert refs.typical is not None  # as it is so far
+    profiles = _profiles(refs, dtype)
+    first = profiles[0], jnp.asarray(refs.pastasoss.trace_px[0], dtype)
+    known = soss_sums.known(profiles, refs.typical.variance, level=_solves_level(params))
+    return soss_trace.learn(*first, *known)
+
+
 def _measured(
-    sample: Rates, good: Bool[Array, "n y x"], variance: Float[Array, "y x"], refs: Extract1dRefs
+    image: Float[Array, "y x"], variance: Float[Array, "y x"], refs: Extract1dRefs
 ) -> Float[Array, "order y x"]:
     """Profiles of the orders, from the median image of the sample."""
-    image = jax.lax.stop_gradient(order.median(sample.data, good))
     weight = jnp.where(jnp.isfinite(image), 1 / jax.lax.stop_gradient(variance), 0)
     result = jax.ShapeDtypeStruct((len(refs.pastasoss.order), *image.shape), image.dtype)
 
@@ -120,22 +137,29 @@ def _measured(
     return host.call(fit, (result,), image, weight, *traces)[0]
 
 
-def _common(sample: Rates, good: Bool[Array, "n y x"], refs: Extract1dRefs, params: Extract1dParams) -> Common:
-    """Solve the median image by column, and make the matrix that brings the orders of any image together."""
-    if refs.speckernel is None:
-        raise InputError("extract_1d.method=full needs a SPECKERNEL reference file; give one, or another method")
+@eqx.filter_jit
+def _solved(
+    sample: Rates, refs: Extract1dRefs, params: Extract1dParams
+) -> tuple[Float[Array, "order x"], Float[Array, "order order x"]]:
+    """Fluxes of the median image by column, and the inverse of their covariance."""
     assert refs.typical is not None  # as it is so far
     profiles = _profiles(refs, sample.data.dtype)
     shapes, weight = soss_sums.known(profiles, refs.typical.variance, level=_solves_level(params))
-    image = jax.lax.stop_gradient(order.median(sample.data, good))
+    image, seen = _median_image(sample)
     used = jnp.isfinite(image)
-    weight = (weight * jnp.where(used, good.mean(0), 0))[None]
+    weight = (weight * jnp.where(used, seen, 0))[None]
     solution = columns.inverse(columns.gram(shapes, weight))
     flux = columns.applied(solution, columns.total(shapes * weight[0], zeroed(image, used)[None]))
     count = len(profiles)
-    information = columns.inverse(solution[:, :count, :count])[0]
-    size = count * image.shape[1]
-    result = jax.ShapeDtypeStruct((size, size), image.dtype)
+    return flux[0, :count], columns.inverse(solution[:, :count, :count])[0]
+
+
+def _common(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -> Common:
+    """Solve the median image by column, and make the matrix that brings the orders of any image together."""
+    if refs.speckernel is None:
+        raise InputError("extract_1d.method=full needs a SPECKERNEL reference file; give one, or another method")
+    flux, information = _solved(sample, refs, params)
+    result = jax.ShapeDtypeStruct((flux.size, flux.size), flux.dtype)
 
     def rebuild(lam: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray]:
         curve, throughput, kernel_um, kernel, said, of_median, spread = (np.asarray(r, float) for r in rest)
@@ -148,9 +172,9 @@ def _common(sample: Rates, good: Bool[Array, "n y x"], refs: Extract1dRefs, para
 
     p, k = refs.pastasoss, refs.speckernel
     given = (p.wavelength_um, p.throughput_um, p.throughput, k.wavelength_um, k.kernel)
-    given = (*given, information, flux[0, :count], params.neighbour_spread)
+    given = (*given, information, flux, params.neighbour_spread)
     matrix = host.call(rebuild, (result,), *(jax.lax.stop_gradient(jnp.asarray(g)) for g in given))[0]
-    return Common(flux[0, :count].reshape(-1), matrix)
+    return Common(flux.reshape(-1), matrix)
 
 
 def _profiles(refs: Extract1dRefs, dtype: Any) -> Float[Array, "order y x"]:
@@ -164,6 +188,7 @@ def _profiles(refs: Extract1dRefs, dtype: Any) -> Float[Array, "order y x"]:
     cite="uptheramp; the model of Darveau-Bernier et al. 2022 solved by column; box: jwst 3.0.0 soss_boxextract",
     learned="typical",
     learn=learn_typical,
+    eager=True,
 )
 def extract_1d(state: Rates, refs: Extract1dRefs, params: Extract1dParams) -> tuple[Spectra, None]:
     """Solve d(y) = sum_o P_o(y) f_o + b in every column by weighted least squares over its usable pixels.
