@@ -93,6 +93,7 @@ def run_mode(
     write_planet(folder, reduced.exposure.root, fitted, true.system, choices.limb_darkening)
     mean = rendered_curves(mean_rendering(observation, constants), reduced)
     progress("noise-free twin", 1, 1)
+    progress("limit of 1/f noise", 0, 1)  # minutes, in a large window
     pink = pink_covariance(reduced, observation, constants, truth)
     progress("limit of 1/f noise", 1, 1)
     twin = fit_planet(mean, true.system, choices.limb_darkening, choices.baseline_degree)
