@@ -92,11 +92,12 @@ class Extract1dParams(eqx.Module):
 def learn_typical(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -> Typical:
     """Median variance of the sample's pixels in the light; from its median image what `params` ask for besides."""
     typical = Typical(_typical_variance(sample))
-    if params.profile == "data":
-        image, _ = _median_image(sample)
-        typical = replace(typical, profile=_measured(image, typical.variance, refs))
-    if params.method == "full":
-        typical = replace(typical, common=_common(sample, replace(refs, typical=typical), params))
+    if params.profile == "data" or params.method == "full":
+        image, seen = _median_image(sample)
+        if params.profile == "data":
+            typical = replace(typical, profile=_measured(image, typical.variance, refs))
+        if params.method == "full":
+            typical = replace(typical, common=_common(image, seen, replace(refs, typical=typical), params))
     if params.trace:
         typical = replace(typical, moving=_moving(replace(refs, typical=typical), params, sample.data.dtype))
     return typical
@@ -139,13 +140,12 @@ def _measured(
 
 @eqx.filter_jit
 def _solved(
-    sample: Rates, refs: Extract1dRefs, params: Extract1dParams
+    image: Float[Array, "y x"], seen: Float[Array, "y x"], refs: Extract1dRefs, params: Extract1dParams
 ) -> tuple[Float[Array, "order x"], Float[Array, "order order x"]]:
     """Fluxes of the median image by column, and the inverse of their covariance."""
     assert refs.typical is not None  # as it is so far
-    profiles = _profiles(refs, sample.data.dtype)
+    profiles = _profiles(refs, image.dtype)
     shapes, weight = soss_sums.known(profiles, refs.typical.variance, level=_solves_level(params))
-    image, seen = _median_image(sample)
     used = jnp.isfinite(image)
     weight = (weight * jnp.where(used, seen, 0))[None]
     solution = columns.inverse(columns.gram(shapes, weight))
@@ -154,11 +154,13 @@ def _solved(
     return flux[0, :count], columns.inverse(solution[:, :count, :count])[0]
 
 
-def _common(sample: Rates, refs: Extract1dRefs, params: Extract1dParams) -> Common:
+def _common(
+    image: Float[Array, "y x"], seen: Float[Array, "y x"], refs: Extract1dRefs, params: Extract1dParams
+) -> Common:
     """Solve the median image by column, and make the matrix that brings the orders of any image together."""
     if refs.speckernel is None:
         raise InputError("extract_1d.method=full needs a SPECKERNEL reference file; give one, or another method")
-    flux, information = _solved(sample, refs, params)
+    flux, information = _solved(image, seen, refs, params)
     result = jax.ShapeDtypeStruct((flux.size, flux.size), flux.dtype)
 
     def rebuild(lam: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from uptheramp.calibrate import flags
+from uptheramp.calibrate import flags, host
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import common_grid
 from uptheramp.calibrate.references.pastasoss import Pastasoss
@@ -16,6 +16,7 @@ from uptheramp.calibrate.references.speckernel import Speckernel
 from uptheramp.calibrate.references.specprofile import Specprofile
 from uptheramp.calibrate.stage2.soss_extract import Extract1dParams, Extract1dRefs, box, extract_1d, learn_typical
 from uptheramp.calibrate.state import Rates
+from uptheramp.calibrate.stream import learned
 
 HEIGHT, WIDTH, SIGMA_PX = 40, 240, 1.0
 COLUMN = np.arange(WIDTH)
@@ -145,6 +146,25 @@ def test_gradient_with_respect_to_a_pixel(exposure):
     slope = float(jax.grad(flux)(0.0))
     assert slope == pytest.approx(float(flux(1.0) - flux(-1.0)) / 2, rel=1e-6)
     assert slope != 0  # one spectrum ties neighbours together
+
+
+def test_the_matrix_is_made_between_programs(exposure, monkeypatch):
+    """A program that calls the host is kept in no cache."""
+    state, refs, _ = exposure
+    given = []
+
+    def call(function, results, *args):
+        given.extend(args)
+        return host_call(function, results, *args)
+
+    host_call = host.call
+    monkeypatch.setattr(host, "call", call)
+    library = {"pastasoss": refs.pastasoss, "specprofile": refs.specprofile, "speckernel": KERNEL}
+    known = learned((extract_1d,), state, library, {"extract_1d": FULL})
+    assert given
+    assert not any(isinstance(each, jax.core.Tracer) for each in given)
+    whole = jax.jit(lambda state: learn_typical(state, replace(refs, typical=None), FULL).common.rebuilding)(state)
+    np.testing.assert_allclose(known["typical"].common.rebuilding, whole, atol=1e-9)
 
 
 def test_it_needs_the_line_spread(exposure):
