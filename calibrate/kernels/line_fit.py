@@ -18,12 +18,14 @@ Source: Rao & Toutenburg (1995), Linear Models, sections 3.7 and 4.2; the expect
 Dempster, Laird & Rubin (1977); noise in the regressor: Fuller (1987), Measurement Error Models, section 1.2.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
+from uptheramp.calibrate.kernels import planes
 from uptheramp.calibrate.kernels.aperture import ratio
 
 Image = Float[Array, "*any y x"]
@@ -43,6 +45,23 @@ class Lines(NamedTuple):
             return image.reshape(*image.shape[:-1], self.outputs, -1).sum(-1)
         parts = image.reshape(*image.shape[:-2], self.outputs, -1, image.shape[-1]).sum(-2)
         return jnp.swapaxes(parts, -1, -2)
+
+    def totals(self, terms: Callable[..., tuple[Array, ...]], *images: Shaped[Array, "y x"]) -> tuple[Levels, ...]:
+        """`sums` in float64 of each image that `terms` makes of the given ones, which are gone through once."""
+        if self.fast == -1:
+            return tuple(self.sums(x.astype(jnp.float64)) for x in terms(*images))
+
+        def add(found: tuple[Array, ...], *row: Array) -> tuple[Array, ...]:
+            return tuple(s + x for s, x in zip(found, terms(*row), strict=True))
+
+        rows = [jnp.moveaxis(x.reshape(self.outputs, -1, x.shape[-1]), 1, 0) for x in images]
+        number = len(jax.eval_shape(terms, *(x[0] for x in rows)))
+        start = (jnp.zeros(rows[0].shape[1:], jnp.float64),) * number
+        return tuple(jnp.swapaxes(x, -1, -2) for x in planes.fold(add, start, *rows))
+
+    def cells(self, image: Float[Array, "y x"]) -> Float[Array, "line output pixel"]:
+        """The image line by line."""
+        return (image if self.fast == -1 else image.T).reshape(image.shape[-1 - self.fast - 2], self.outputs, -1)
 
     def spread(self, level: Levels, shape: tuple[int, ...]) -> Image:
         """Levels over the pixels of their line and output, for images of a shape (..., y, x)."""
@@ -100,6 +119,105 @@ def response(
     return jnp.linalg.solve(jnp.eye(len(normal)) + covariance @ normal, covariance)
 
 
+class Seen(NamedTuple):
+    """Sums over the good pixels of images less the template T, in float64.
+
+    By level of w image, w and w T (`light`; its pixels where scales run across lines), by scale of w T image, w T^2
+    and w v. Scales are of lines, or of the pixels (output, pixel) that all lines have.
+    """
+
+    level_sum: Levels
+    weight: Levels
+    light: Array
+    overlap: Array
+    power: Array
+    lost: Array
+
+
+class Scene(NamedTuple):
+    """What images are compared with: the template, its variance `noise`, weights, and how scales and levels lie."""
+
+    template: Float[Array, "y x"]
+    weight: Float[Array, "y x"]
+    noise: Float[Array, "y x"]
+    axes: tuple[int, ...]
+    lines: Lines
+
+    @property
+    def across(self) -> bool:
+        """Whether each scale extends over many lines and each line over many scales."""
+        return len(self.axes) == 1 and self.axes[0] != self.lines.fast
+
+    def seen(self, image: Float[Array, "y x"], good: Bool[Array, "y x"]) -> Seen:
+        """Sums over one image, all that is kept of it: what they leave of each other is small beside them."""
+
+        def by_level(image: Array, good: Array, template: Array, weight: Array, _: Array) -> tuple[Array, ...]:
+            used = jnp.where(good, weight, 0)
+            return jnp.where(good, weight * image, 0), used, used * template
+
+        def by_scale(image: Array, good: Array, template: Array, weight: Array, noise: Array) -> tuple[Array, ...]:
+            weighed, used, light = by_level(image, good, template, weight, noise)
+            return weighed * template, light * template, used * noise
+
+        given = image, good, self.template, self.weight, self.noise
+        if self.across:
+            level_sum, used, _ = self.lines.totals(by_level, *given)
+            of_scale = (x.reshape(self.lines.outputs, -1) for x in Lines(self.axes[0], 1).totals(by_scale, *given))
+            return Seen(level_sum, used, self.lines.cells(by_level(*given)[2]), *of_scale)
+        found = self.lines.totals(lambda *x: (*by_level(*x), *by_scale(*x)), *given)
+        return Seen(*found[:3], *map(self._joined, found[3:]))
+
+    def _joined(self, of_level: Levels) -> Levels:
+        """Sums by scale from sums by level, where all pixels of a level share a scale; 0 where no scale is free."""
+        if not self.axes:
+            return jnp.zeros_like(of_level, shape=(*of_level.shape[:-2], 1, 1))
+        return of_level.sum((-2, -1) if len(self.axes) == 2 else -1, keepdims=True)
+
+    def by_scale(self, light: Array, level: Levels) -> Array:
+        """Sums of light times level over the pixels of each scale."""
+        return jnp.einsum("lop,ilo->iop", light, level) if self.across else self._joined(light * level)
+
+    def by_level(self, light: Array, scale: Array) -> Levels:
+        """Sums of light times scale over the pixels of each level."""
+        return jnp.einsum("lop,iop->ilo", light, scale) if self.across else light * scale
+
+    def by_both(self, light: Array, level: Levels, scale: Array) -> tuple[Array, Levels]:
+        """`by_scale` and `by_level`, each image with a light of its own."""
+        if not self.across:
+            return self.by_scale(light, level), self.by_level(light, scale)
+
+        def one(x: tuple[Array, Levels, Array]) -> tuple[Array, Levels]:
+            def add(total: Array, line: tuple[Array, Array]) -> tuple[Array, Array]:
+                light, level = line
+                return total + light * level[:, None], (light * x[2]).sum(-1)
+
+            return jax.lax.scan(add, jnp.zeros_like(x[2]), x[:2])
+
+        return jax.lax.map(one, (light, level, scale))
+
+
+def solved(scene: Scene, seen: Seen, response: Float[Array, "level level"]) -> Float[Array, "image line output"]:
+    """Levels of the images of which `seen` holds the sums.
+
+    Pixels that are not good take part with the values of the model.
+    """
+    whole = scene.seen(jnp.zeros_like(scene.template), jnp.ones(scene.template.shape, bool))
+    gone = jax.tree.map(jnp.subtract, whole, seen)
+    light = whole.light.astype(jnp.float64)
+    lost = _counted(seen.lost, seen.power)
+    overlap, power = seen.overlap + lost, whole.power - _counted(whole.lost, whole.power)
+    # exact where an image is nothing but the template
+    scale, level = ratio(overlap, seen.power - lost), jnp.zeros_like(seen.level_sum)
+    for _ in range(ROUNDS):
+        in_scale, in_level = scene.by_both(gone.light, level, scale)
+        filled = overlap + gone.power * scale + in_scale
+        rest = seen.level_sum + gone.weight * level + in_level - scene.by_level(light, ratio(filled, power))
+        flat = rest.reshape(len(rest), -1).astype(response.dtype)
+        level = jnp.matmul(flat, response.T, precision="highest").reshape(rest.shape).astype(jnp.float64)
+        scale = ratio(filled - scene.by_scale(light, level), power)
+    return level
+
+
 def levels(
     image: Float[Array, "image y x"],
     good: Bool[Array, "image y x"],
@@ -110,47 +228,7 @@ def levels(
     lines: Lines,
     noise: Float[Array, "y x"] | float = 0.0,
 ) -> Float[Array, "image line output"]:
-    """Levels of images, each less the template (of variance `noise`).
-
-    Pixels that are not good take part with the values of the model.
-    Only sums over an image are kept of it, in float64: what they leave of each other is small beside them.
-    """
-    light = weight * template
-
-    def over(x: Image) -> Float[Array, "..."]:
-        return x.sum(axes, keepdims=True, dtype=jnp.float64) if axes else jnp.zeros((1, 1))  # no scale is free
-
-    def by_level(x: Image) -> Levels:
-        return lines.sums(x.astype(jnp.float64))
-
-    def power_of(weight: Image) -> tuple[Array, Array]:
-        power = over(weight * template**2)
-        lost = _counted(over(weight * noise), power)
-        return power - lost, lost
-
-    def seen(x: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-        image, good = x
-        weighed = jnp.where(good, weight * image, 0)
-        power, lost = power_of(jnp.where(good, weight, 0))
-        return over(weighed * template) + lost, by_level(weighed), power
-
-    def filled(x: tuple[Array, ...]) -> tuple[Array, Array]:
-        good, overlap, level_sum, scale, level = x
-        model = scale.astype(template.dtype) * template + lines.spread(level.astype(template.dtype), weight.shape)
-        model = jnp.where(good, 0, weight * model)
-        overlap = overlap + over(model * template)
-        whole = ratio(overlap, power).astype(template.dtype)
-        return overlap, level_sum + by_level(model) - by_level(light * whole)
-
-    def rescaled(x: tuple[Array, ...]) -> Array:
-        overlap, level = x
-        return ratio(overlap - over(light * lines.spread(level.astype(template.dtype), weight.shape)), power)
-
-    power, _ = power_of(weight)
-    overlap, level_sum, known = jax.lax.map(seen, (image, good))
-    scale, level = ratio(overlap, known), jnp.zeros_like(level_sum)  # exact where the image is nothing but the template
-    for _ in range(ROUNDS):
-        both, rest = jax.lax.map(filled, (good, overlap, level_sum, scale, level))
-        level = (rest.reshape(len(rest), -1) @ response.T).reshape(rest.shape)
-        scale = jax.lax.map(rescaled, (both, level))
-    return level.astype(image.dtype)
+    """Levels of images, each less the template (of variance `noise`)."""
+    scene = Scene(template, weight, jnp.broadcast_to(noise, template.shape), axes, lines)
+    seen = jax.lax.map(lambda x: scene.seen(*x), (image, good))
+    return solved(scene, seen, response).astype(image.dtype)

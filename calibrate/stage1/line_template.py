@@ -150,7 +150,8 @@ def _background(template: Float[Array, "difference y x"], unlit: Bool[Array, "y 
 
 def places(sample: Ramps) -> Place:
     """All differences of the sample."""
-    integration, later = jnp.meshgrid(jnp.arange(len(sample.data)), jnp.arange(1, sample.readout.ngroups))
+    every = jnp.arange(len(sample.data)), jnp.arange(1, sample.readout.ngroups)
+    integration, later = jnp.meshgrid(*every, indexing="ij")
     return integration.ravel(), later.ravel()
 
 

@@ -111,22 +111,20 @@ def one_over_f(state: Ramps, refs: OneOverFRefs, params: OneOverFParams) -> tupl
     if template is None:
         return state, None
     lines, shape = line_template.lines_of(state.readout), state.data.shape[-2:]
-    axes = _axes(params.method, refs.extract1d, shape)
-    expected, light, weight = template.light.difference, template.light, template.weight
-    known = jnp.isfinite(expected) & (weight > 0)
-    response = template.response.astype(jnp.float64)
+    light, weight = template.light, template.weight
+    scene = line_fit.Scene(light.star, weight, light.noise, _axes(params.method, refs.extract1d, shape), lines)
 
-    def cleaned(x: tuple[Array, Array]) -> Float[Array, "group y x"]:
-        def rest(later: Int[Array, ""]) -> tuple[Array, Array]:
-            difference, good = difference_at(*x, later)
-            good = good & known[later - 1]
-            return jnp.where(good, difference - expected[later - 1], 0), good
+    def seen(place: line_template.Place) -> line_fit.Seen:
+        integration, later = place
+        difference, good = difference_at(state.data[integration], state.groupdq[integration], later)
+        expected = light.difference[later - 1]
+        good = good & jnp.isfinite(expected)
+        return scene.seen(jnp.where(good, difference - expected, 0), good)
 
-        images, good = jax.lax.map(rest, jnp.arange(1, state.readout.ngroups))
-        level = line_fit.levels(images, good, light.star, weight, response, axes, lines, light.noise)
-        return x[0].at[1:].add(-lines.spread(jnp.cumsum(level, 0), shape))
-
-    return eqx.tree_at(lambda s: s.data, state, jax.lax.map(cleaned, (jnp.asarray(state.data), state.groupdq))), None
+    level = line_fit.solved(scene, jax.lax.map(seen, line_template.places(state)), template.response)
+    of_pairs = level.reshape(len(state.data), -1, *level.shape[1:])
+    drift = jnp.cumsum(jnp.pad(of_pairs, ((0, 0), (1, 0), (0, 0), (0, 0))), 1).astype(state.data.dtype)
+    return eqx.tree_at(lambda s: s.data, state, state.data - lines.spread(drift, shape)), None
 
 
 def _axes(method: str, extract1d: Extract1d | None, shape: tuple[int, ...]) -> tuple[int, ...]:
