@@ -14,7 +14,7 @@ so the slope is the weighted mean of all runs and needs no linear solve. The pro
 where q is close to 1 (read noise dominates). q is negative where averaging correlates neighbours positively (B < 0).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float
 
 from uptheramp.calibrate.kernels import planes
 
+Planes = Any  # an array (difference, ...) or, where there are few, a list of planes
 LEAST_RATIO = 1e-6  # floor of a T over the read variance: below it the weights no longer change
 
 
@@ -31,12 +32,12 @@ def averaging_delay(nframes: int, frame_time_s: Float[Array, ""]) -> Float[Array
 
 
 def weights(
-    usable: Bool[Array, "difference ..."],
+    usable: Planes,
     poisson_per_s: Float[Array, "..."],
     read_variance: Float[Array, "..."],
     spacing_s: Float[Array, ""],
     delay_s: Float[Array, ""],
-) -> Float[Array, "difference ..."]:
+) -> Planes:
     """Relative GLS weights of the differences, 0 where not usable.
 
     `poisson_per_s` is a (variance per second), `read_variance` that of one group (sigma^2 / N), in the same units.
@@ -46,18 +47,20 @@ def weights(
     root = jnp.sqrt(poisson * (4 * b + poisson))
     q = 2 * b / (2 * b + poisson + root)
     complement = (poisson + root) / (2 * b + poisson + root)  # 1 - q without cancellation
-    before = _sweep(usable, q, complement)
-    after = _sweep(usable[::-1], q, complement)[::-1]
-    return before * after / (1 + (1 - before) * (1 - after)) / poisson
+
+    def weight(before: Array, after: Array) -> Array:
+        return before * after / (1 + (1 - before) * (1 - after)) / poisson
+
+    return jax.tree.map(weight, *(_sweep(usable, q, complement, reverse=back) for back in (False, True)))
 
 
 def soft_weights(
-    keep: Float[Array, "difference ..."],
+    keep: Planes,
     poisson_per_s: Float[Array, "..."],
     read_variance: Float[Array, "..."],
     spacing_s: Float[Array, ""],
     delay_s: Float[Array, ""],
-) -> Float[Array, "difference ..."]:
+) -> Planes:
     """GLS weights C^-1 1 where difference k is kept to the degree w_k: those of `weights` where w is 0 or 1.
 
     Kept in part means noisier, by (1 - w) / w of its variance a. The inverse pivots of that covariance,
@@ -67,33 +70,31 @@ def soft_weights(
     b = read_variance - poisson * (delay_s / spacing_s)
     a = 2 * b + poisson
 
-    def down(before, w):
+    def down(before: tuple[Array, Array], _: Any, w: Array) -> tuple[Any, Any]:
         inverse_pivot, y = before
         y = 1 + b * inverse_pivot * y
         inverse_pivot = w / (a - w * b**2 * inverse_pivot)
         return (inverse_pivot, y), (inverse_pivot, y)
 
-    def up(later, row):
+    def up(later: Array, _: Any, row: tuple[Array, Array]) -> tuple[Array, Array]:
         inverse_pivot, y = row
         solution = inverse_pivot * (y + b * later)
         return solution, solution
 
-    zero = jnp.zeros(jnp.broadcast_shapes(keep.shape[1:], a.shape), a.dtype)
-    _, rows = jax.lax.scan(down, (zero, zero), keep)
-    return jax.lax.scan(up, zero, rows, reverse=True)[1]
+    zero = jnp.zeros(jnp.broadcast_shapes(keep[0].shape, a.shape), a.dtype)
+    _, rows = planes.scan(down, (zero, zero), len(keep), keep)
+    return planes.scan(up, zero, len(keep), rows, reverse=True)[1]
 
 
-def _sweep(
-    usable: Bool[Array, "difference ..."], q: Float[Array, "..."], complement: Float[Array, "..."]
-) -> Float[Array, "difference ..."]:
+def _sweep(usable: Planes, q: Float[Array, "..."], complement: Float[Array, "..."], *, reverse: bool = False) -> Planes:
     """1 - q^j with j counted from the start of each run, by e -> (1 - q) + q e; 0 where not usable."""
 
-    def advance(e: Float[Array, "..."], ok: Bool[Array, "..."]):
+    def advance(e: Float[Array, "..."], _: Any, ok: Bool[Array, "..."]) -> tuple[Array, Array]:
         e = jnp.where(ok, complement + q * e, 0)
         return e, e
 
-    start = jnp.zeros(jnp.broadcast_shapes(usable.shape[1:], q.shape), q.dtype)
-    return jax.lax.scan(advance, start, usable, unroll=min(4, usable.shape[0]))[1]
+    start = jnp.zeros(jnp.broadcast_shapes(usable[0].shape, q.shape), q.dtype)
+    return planes.scan(advance, start, len(usable), usable, reverse=reverse)[1]
 
 
 class Sums(NamedTuple):
@@ -105,7 +106,7 @@ class Sums(NamedTuple):
     rough: Float[Array, "..."]
 
 
-def sums(weight: Float[Array, "difference ..."], difference: Float[Array, "difference ..."]) -> Sums:
+def sums(weight: Planes, difference: Planes) -> Sums:
     """All that slope and variances need of the weights, in one go over them."""
 
     def add(carry: tuple[Sums, Array], w: Array, d: Array) -> tuple[Sums, Array]:

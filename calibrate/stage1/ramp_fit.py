@@ -14,7 +14,7 @@ from uptheramp.calibrate.kernels import order, planes, ramp_gls, ramp_likelihood
 from uptheramp.calibrate.references.dark import Dark
 from uptheramp.calibrate.references.gain import Gain
 from uptheramp.calibrate.references.readnoise import ReadNoise
-from uptheramp.calibrate.stage1.differences import usable_differences
+from uptheramp.calibrate.stage1.differences import difference_at, usable_differences
 from uptheramp.calibrate.stage1.learned import RateTemplate
 from uptheramp.calibrate.state import Ramps, Rates, one_by_one, take
 from uptheramp.calibrate.step import step
@@ -96,12 +96,19 @@ def ramp_fit(state: Ramps, refs: RampFitRefs, params: RampFitParams) -> tuple[Ra
         )
     if algorithm_for(state, params) == "OLS_C" and refs.rate_template is None:
         refs = replace(refs, rate_template=RateTemplate(_rate_of_all(_tidy(state, params), params)))
-    # what is made of an integration on the way stays in the cache, as what is made of all would not
-    return one_by_one(lambda one: _fit(_tidy(one, params), refs, params), state)
+
+    def fit(some: Ramps) -> tuple[Rates, RampFitInfo | None]:
+        return _fit(_tidy(some, params), refs, params)
+
+    # of many groups what is made of an integration on the way stays in the cache, as what is made of all would not
+    short = algorithm_for(state, params) == "GLS" and planes.few(state.readout.ngroups - 1)
+    return fit(state) if short else one_by_one(fit, state)
 
 
 def _tidy(state: Ramps, params: RampFitParams) -> Ramps:
-    """Ramps without NaN, with what is not to be used flagged."""
+    """Ramps without NaN (which GLS leaves out by itself), with what is not to be used flagged."""
+    if algorithm_for(state, params) == "GLS":
+        return replace(state, groupdq=_in_range(state.groupdq, params))
     finite = jnp.isfinite(state.data)
     groupdq = state.groupdq | jnp.where(finite, 0, flags.DO_NOT_USE).astype(state.groupdq.dtype)
     tidy = jnp.where(finite, state.data, 0), _chosen(groupdq, params)
@@ -149,25 +156,31 @@ def _gls(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
     delay = ramp_gls.averaging_delay(state.readout.nframes, frame)
     read = jnp.maximum(refs.readnoise.data**2 / (2 * state.readout.nframes), LEAST_READ_VARIANCE)
     dark = _dark_e_per_s(state, refs) / gain**2
-    difference, usable = (jnp.moveaxis(x, 1, 0) for x in usable_differences(state))
+    number = state.readout.ngroups - 1
+
+    def pair(k: int | Int[Array, ""]) -> tuple[Float[Array, "integration y x"], Bool[Array, "integration y x"]]:
+        step, usable = difference_at(state.data, state.groupdq, k + 1)
+        return jnp.where(usable, step, 0), usable
+
+    difference, usable = planes.each(pair, number)
+    keep = None if state.keep is None else planes.each(lambda k: (usable[k] * state.keep[:, k],), number)[0]
 
     def solve(rate: Float[Array, "... y x"]):
         poisson = jnp.maximum(rate, 0) / gain + dark  # variance per second, DN^2/s
-        if state.keep is None:
+        if keep is None:
             weight = ramp_gls.weights(usable, poisson, read, spacing, delay)
         else:
-            keep = usable * jnp.moveaxis(state.keep, 1, 0)
             weight = ramp_gls.soft_weights(keep, poisson, read, spacing, delay)
         weight = jax.lax.stop_gradient(weight) if params.gradient == "frozen" else weight
         return ramp_gls.estimate(ramp_gls.sums(weight, difference), poisson, read, spacing, delay)
 
     template = refs.rate_template
     if template is None:  # two passes on the integration's own rate
-        count = usable.sum(0)
-        rate, *_ = solve(jax.lax.stop_gradient(difference.sum(0) / (jnp.maximum(count, 1) * spacing)))
+        total, count = (planes.fold(jnp.add, jnp.zeros_like(x[0], dtype), x) for x in (difference, usable))
+        rate, *_ = solve(jax.lax.stop_gradient(total / (jnp.maximum(count, 1) * spacing)))
     else:
         rate = jnp.where(jnp.isfinite(template.data), template.data, 0)
-    return *solve(jax.lax.stop_gradient(rate)), planes.anywhere(usable)
+    return *solve(jax.lax.stop_gradient(rate)), planes.fold(jnp.logical_or, jnp.zeros_like(usable[0]), usable)
 
 
 def _ols(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Array, "y x"]):
@@ -308,15 +321,21 @@ def _resultants(state: Ramps) -> tuple[Float[Array, "group integration y x"], Ar
     )
 
 
-def _chosen(groupdq: Array, params: RampFitParams) -> Array:
-    """Flags with DO_NOT_USE outside `firstgroup` ... `lastgroup`, and in ramps with exactly one good group."""
+def _in_range(groupdq: Array, params: RampFitParams) -> Array:
+    """Flags with DO_NOT_USE outside `firstgroup` ... `lastgroup`."""
     ngroups = groupdq.shape[1]
     first = max(params.firstgroup or 0, 0)
     last = ngroups - 1 if params.lastgroup is None else params.lastgroup
-    if first < last:
-        number = jnp.arange(ngroups)[:, None, None]
-        groupdq = groupdq | jnp.where((number < first) | (number > last), flags.DO_NOT_USE, 0).astype(groupdq.dtype)
-    if not params.suppress_one_group or ngroups == 1 or params.algorithm == "LIKELY":  # which fits no lone groups
+    if first >= last or (first, last) == (0, ngroups - 1):
+        return groupdq
+    number = jnp.arange(ngroups)[:, None, None]
+    return groupdq | jnp.where((number < first) | (number > last), flags.DO_NOT_USE, 0).astype(groupdq.dtype)
+
+
+def _chosen(groupdq: Array, params: RampFitParams) -> Array:
+    """Flags with DO_NOT_USE also in ramps with exactly one good group."""
+    groupdq = _in_range(groupdq, params)
+    if not params.suppress_one_group or groupdq.shape[1] == 1 or params.algorithm == "LIKELY":  # which fits no lone groups
         return groupdq
     alone = planes.count(jnp.moveaxis((groupdq & ~jnp.uint8(flags.PERSISTENCE)) == 0, 1, 0)) == 1
     return groupdq | jnp.where(alone[:, None], flags.DO_NOT_USE, 0).astype(groupdq.dtype)
