@@ -37,6 +37,17 @@ def ratio(
     return jnp.where(known, jnp.abs(difference - level) / jnp.where(known, s, 1), 0)
 
 
+def exceeds(
+    difference: Float[Array, "..."],
+    level: Float[Array, "..."],
+    noise_variance: Float[Array, "..."],
+    limit: Float[Array, "..."],
+) -> Bool[Array, "..."]:
+    """Whether `ratio` is above a limit that is not negative, told by squares: neither root nor quotient is taken."""
+    variance = jnp.abs(level) + noise_variance
+    return (variance > 0) & ((difference - level) ** 2 > limit**2 * variance)
+
+
 def quiet_levels(
     lowest: Float[Array, "..."],
     highest: Float[Array, "..."],

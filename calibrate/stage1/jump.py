@@ -87,10 +87,7 @@ def learn_differences(sample: Ramps, refs: JumpRefs, params: JumpParams) -> Diff
         series = jump_series.learn(rise * gain, valid, noise, sample.integration)
         return SeriesTemplate(series.template / gain, series.excess, series.integration)
 
-    def pair(k: Int[Array, ""]) -> tuple[Float[Array, "integration y x"], Bool[Array, "integration y x"]]:
-        rise, valid = difference_at(sample.data, sample.groupdq, k + 1)
-        return jnp.where(valid, rise, 0) * gain, valid
-
+    pair = _pairs(sample, gain)
     pairs = sample.readout.ngroups - 1
     template = jump_series.median_differences(pair, pairs, 2 * noise.group) / gain
     count = jax.lax.map(lambda k: planes.count(pair(k)[1]), jnp.arange(pairs))
@@ -143,13 +140,16 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
         if soft:
             state = replace(state, keep=jump_series.soft(found, params.rejection_threshold, params.temperature))
     else:
-        hit, level, valid = _against_template(difference, valid, noise_variance, refs.difference_template, gain, params)
+        hit, level, valid = _against_template(given, difference, valid, noise_variance, refs, gain, params)
     own = hit
     info = JumpInfo(planes.number(own), planes.number(valid))
     usable = (state.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.SATURATED)) == 0
     if params.flag_4_neighbors:
-        size = two_point.ratio(difference, level, noise_variance)
-        large = hit & valid & (size > params.min_jump_to_flag_neighbors) & (size < params.max_jump_to_flag_neighbors)
+        least, most = (
+            two_point.exceeds(difference, level, noise_variance, limit)
+            for limit in (params.min_jump_to_flag_neighbors, params.max_jump_to_flag_neighbors)
+        )
+        large = hit & valid & least & ~most
         hit = (hit | grow.cross(large)) & usable
     rise = jnp.where(valid, difference - level, 0) / jnp.median(gain)
     for least_dn, time_s in (
@@ -286,19 +286,31 @@ def _sigma_clipped(
 
 
 def _against_template(
+    state: Ramps,
     difference: Float[Array, "integration n y x"],
     valid: Bool[Array, "integration n y x"],
     noise_variance: Float[Array, "y x"],
-    expected: DifferenceTemplate,
+    refs: JumpRefs,
     gain: Float[Array, "y x"],
     params: JumpParams,
 ) -> tuple[Bool[Array, "integration n y x"], Float[Array, "integration n y x"], Bool[Array, "integration n y x"]]:
     """Hits, expected differences, and where there is an expectation."""
-    template = expected.data * gain
-    exists = jnp.isfinite(template)
-    template, valid = jnp.where(exists, template, 0), valid & exists
-    level = jump_series.brightness(difference, valid, template, noise_variance) * template
+    expected = refs.difference_template
+    assert isinstance(expected, DifferenceTemplate)
+    exists = jnp.isfinite(expected.data)
+    template, valid = jnp.where(exists, expected.data, 0) * gain, valid & exists
+    scale = jump_series.brightness_of(_pairs(state, gain), template, noise_variance)
+    level = scale[:, None] * template
     # the median of n integrations is itself uncertain, by sqrt(pi / 2 n) of their scatter
-    uncertain = jnp.sqrt(1 + MEDIAN_VARIANCE / jnp.maximum(expected.count, 1))
-    size = two_point.ratio(difference, level, noise_variance) / uncertain
-    return valid & (size > params.rejection_threshold), level, valid
+    limit = params.rejection_threshold * jnp.sqrt(1 + MEDIAN_VARIANCE / jnp.maximum(expected.count, 1))
+    return valid & two_point.exceeds(difference, level, noise_variance, limit), level, valid
+
+
+def _pairs(state: Ramps, gain: Float[Array, "y x"]) -> jump_series.Pair:
+    """How to get the difference of two groups in electrons, which is never held for all of them."""
+
+    def pair(k: Int[Array, ""] | int) -> tuple[Float[Array, "integration y x"], Bool[Array, "integration y x"]]:
+        rise, valid = difference_at(state.data, state.groupdq, k + 1)
+        return jnp.where(valid, rise, 0) * gain, valid
+
+    return pair

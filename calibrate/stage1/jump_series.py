@@ -10,13 +10,13 @@ All charges are in electrons.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from uptheramp.calibrate.kernels import order, ramp_likelihood, step_filter, two_point
+from uptheramp.calibrate.kernels import order, planes, ramp_likelihood, step_filter, two_point
 
 Differences = Float[Array, "integration n y x"]
 Mask = Bool[Array, "integration n y x"]
@@ -67,7 +67,7 @@ def brightness(
     difference: Differences, valid: Mask, template: Float[Array, "n y x"], noise_variance: Float[Array, "y x"]
 ) -> Float[Array, "integration 1 1 1"]:
     """Brightness of each integration relative to the template: weighted mean ratio, outliers clipped."""
-    return _brightness(_pairs(difference, valid), template, noise_variance)[:, None]
+    return brightness_of(_pairs(difference, valid), template, noise_variance)[:, None]
 
 
 def _pairs(difference: Differences, valid: Mask) -> Pair:
@@ -75,27 +75,28 @@ def _pairs(difference: Differences, valid: Mask) -> Pair:
     return lambda k: (difference[:, k], valid[:, k])
 
 
-def _brightness(
+def brightness_of(
     pair: Pair, template: Float[Array, "n y x"], noise_variance: Float[Array, "y x"]
 ) -> Float[Array, "integration 1 1"]:
-    spread = two_point.sigma(template, noise_variance)
-    weight = jnp.where(spread > 0, template / jnp.where(spread > 0, spread, 1) ** 2, 0)
-    of_pairs = (jnp.arange(len(template)), template, spread, weight)
+    """`brightness` from the differences pair by pair; where they are not valid they must be finite."""
+    number = len(template)
+    images = jax.eval_shape(pair, jnp.arange(number)[0])[0].shape
 
     def better(scale: Float[Array, "integration 1 1"], allowance: float) -> Float[Array, "integration 1 1"]:
-        def add(sums: tuple[Array, Array], plane: tuple[Array, ...]) -> tuple[tuple[Array, Array], None]:
-            k, expected, sigma, w = plane
+        def add(sums: tuple[Array, Array], k: Any, expected: Float[Array, "y x"]) -> tuple[tuple[Array, Array], None]:
             difference, valid = pair(k)
+            sigma = two_point.sigma(expected, noise_variance)
+            weight = jnp.where(valid & (sigma > 0), expected / jnp.where(sigma > 0, sigma, 1) ** 2, 0)
             reach = SCALE_CLIP * sigma + allowance * jnp.abs(expected)
             kept = jnp.clip(difference, scale * expected - reach, scale * expected + reach)
-            new = [jnp.where(valid, w * x, 0).sum((1, 2), keepdims=True) for x in (kept, expected)]
-            return (sums[0] + new[0], sums[1] + new[1]), None
+            return (sums[0] + weight * kept, sums[1] + weight * expected), None
 
-        (overlap, norm), _ = jax.lax.scan(add, (jnp.zeros_like(scale), jnp.zeros_like(scale)), of_pairs)
+        zero = jnp.zeros(images, template.dtype)
+        sums, _ = planes.scan(add, (zero, zero), number, template)
+        overlap, norm = (x.sum((1, 2), keepdims=True) for x in sums)
         return jnp.where(norm > 0, overlap / jnp.where(norm > 0, norm, 1), 1)
 
-    members = jax.eval_shape(pair, of_pairs[0][0])[0].shape[0]
-    scale = jnp.ones((members, 1, 1), template.dtype)
+    scale = jnp.ones((images[0], 1, 1), template.dtype)
     for allowance in SCALE_ALLOWANCES:
         scale = better(scale, allowance)
     return jnp.where(scale > 0, scale, 1)
@@ -123,7 +124,7 @@ def median_differences(pair: Pair, n: int, noise_variance: Float[Array, "y x"]) 
             difference, valid = pair(k)
             return difference, valid & known[k]
 
-        template = medians(_brightness(known_only, jnp.where(known, template, 0), noise_variance))
+        template = medians(brightness_of(known_only, jnp.where(known, template, 0), noise_variance))
     return template
 
 
