@@ -6,6 +6,7 @@ blocks of some thousand pixels.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,6 +22,11 @@ WRITTEN_OUT = 12  # turns up to which a loop over planes is written out
 def few(number: int) -> bool:
     """Whether a loop of so many turns is written out."""
     return number <= WRITTEN_OUT
+
+
+def rows(planes: Shaped[Array, "n ..."]) -> Any:
+    """The array, or a list of its planes where they are few."""
+    return list(planes) if few(len(planes)) else planes
 
 
 def each(function: Callable[[Any], tuple[Array, ...]], number: int) -> tuple[Any, ...]:
@@ -189,9 +195,10 @@ def where_few(
 ) -> Any:
     """`special` of arrays (*lead, pixel) for the chosen pixels, `usual` for the others; both give arrays (pixel).
 
-    Differentiable. Up to one pixel in FEW is gathered; where more are chosen, `special` takes all, by blocks.
+    Differentiable; of few planes `usual` takes whole images. Up to one pixel in FEW is gathered; where more are chosen, `special` takes all, by blocks.
     """
     most = -(-chosen.size // FEW)
+    usual_of = usual if few(len(images[0])) else partial(by_blocks, usual)
 
     def gathered() -> Any:
         places = jnp.nonzero(chosen.ravel(), size=most, fill_value=chosen.size)[0]
@@ -201,6 +208,6 @@ def where_few(
         def put(x: Shaped[Array, "y x"], new: Shaped[Array, "pixel"]) -> Shaped[Array, "y x"]:
             return x.ravel().at[places].set(new, mode="drop").reshape(x.shape)
 
-        return jax.tree.map(put, by_blocks(usual, *images), found)
+        return jax.tree.map(put, usual_of(*images), found)
 
     return jax.lax.cond(chosen.sum() <= most, gathered, lambda: by_blocks(special, *images))

@@ -33,11 +33,12 @@ def departs(run: Run, good: Bool[Array, "group y x"], jump: Bool[Array, "group y
     """Whether a ramp is something else than that run of two or more good groups."""
     number = jnp.arange(len(good))
     member = (number >= run.first) & (number < run.first + run.length)
-    return planes.anywhere((good != member[:, None, None]) | jump) | (run.length < 2)
+    other = planes.rows((good != member[:, None, None]) | jump)
+    return planes.fold(jnp.logical_or, jnp.full(good.shape[1:], run.length < 2), other)
 
 
 def fit(
-    run: Run, data: Float[Array, "group pixel"], gain: Float[Array, "pixel"], read_noise_e: Float[Array, "pixel"]
+    run: Run, data: Float[Array, "group ..."], gain: Float[Array, "..."], read_noise_e: Float[Array, "..."]
 ) -> ramp_ols.Fit:
     """What `ramp_ols.fit` gives of such ramps."""
     length = jnp.maximum(run.length, 2).astype(data.dtype)
@@ -54,7 +55,7 @@ def fit(
     def add(moment: Array, value: Array, lever: Array, plain: Array, *powers: Array) -> Array:
         return moment + ramp_ols.chosen_power(plain, powers, snr) * lever * jnp.where(plain > 0, value - first, 0)
 
-    moment = planes.fold(add, jnp.zeros_like(first), data, lever, plain, *powers)
+    moment = planes.fold(add, jnp.zeros_like(first), *map(planes.rows, (data, lever, plain, *powers)))
     # of all pixels that have the same power the sum of the weights is the same
     spread = ramp_ols.chosen_power((plain * lever**2).sum(), [(p * lever**2).sum() for p in powers], snr)
     read, poisson = (length**3 - length) / 12, length - 1
