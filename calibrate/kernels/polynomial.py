@@ -33,17 +33,17 @@ def _forward(coeffs: Any, x: Any) -> tuple[Array, tuple[Array, Array]]:
 def _backward(kept: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
     coeffs, x = kept
 
-    def add(total: Array, x: Array, g: Array) -> Array:
+    def add(totals: list[Array], x: Array, g: Array) -> list[Array]:
         powers = [g]
         for _ in range(len(coeffs) - 1):
             powers.append(powers[-1] * x)
-        return total + jnp.stack(powers)
+        return [total + power for total, power in zip(totals, powers, strict=True)]
 
     flat = (each.reshape(-1, *x.shape[-2:]) for each in (x, g))
     degree = jnp.arange(1, len(coeffs), dtype=coeffs.dtype)[:, None, None]
     slope = _value(degree * coeffs[1:], x) if len(coeffs) > 1 else jnp.zeros_like(x)
-    by_coeffs = planes.fold(add, jnp.zeros_like(coeffs, dtype=g.dtype), *flat)
-    return by_coeffs.astype(coeffs.dtype), (g * slope).astype(x.dtype)
+    by_coeffs = planes.fold(add, list(jnp.zeros_like(coeffs, dtype=g.dtype)), *flat)
+    return jnp.stack(by_coeffs).astype(coeffs.dtype), (g * slope).astype(x.dtype)
 
 
 _of_images.defvjp(_forward, _backward)

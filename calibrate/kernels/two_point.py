@@ -41,11 +41,11 @@ def exceeds(
     difference: Float[Array, "..."],
     level: Float[Array, "..."],
     noise_variance: Float[Array, "..."],
-    limit: Float[Array, "..."],
+    limit_squared: Float[Array, "..."],
 ) -> Bool[Array, "..."]:
     """Whether `ratio` is above a limit that is not negative, told by squares: neither root nor quotient is taken."""
     variance = jnp.abs(level) + noise_variance
-    return (variance > 0) & ((difference - level) ** 2 > limit**2 * variance)
+    return (variance > 0) & ((difference - level) ** 2 > limit_squared * variance)
 
 
 def quiet_levels(

@@ -146,7 +146,7 @@ def jump(state: Ramps, refs: JumpRefs, params: JumpParams) -> tuple[Ramps, JumpI
     usable = (state.groupdq[:, 1:] & (flags.DO_NOT_USE | flags.SATURATED)) == 0
     if params.flag_4_neighbors:
         least, most = (
-            two_point.exceeds(difference, level, noise_variance, limit)
+            two_point.exceeds(difference, level, noise_variance, limit**2)
             for limit in (params.min_jump_to_flag_neighbors, params.max_jump_to_flag_neighbors)
         )
         large = hit & valid & least & ~most
@@ -302,8 +302,8 @@ def _against_template(
     scale = jump_series.brightness_of(_pairs(state, gain), template, noise_variance)
     level = scale[:, None] * template
     # the median of n integrations is itself uncertain, by sqrt(pi / 2 n) of their scatter
-    limit = params.rejection_threshold * jnp.sqrt(1 + MEDIAN_VARIANCE / jnp.maximum(expected.count, 1))
-    return valid & two_point.exceeds(difference, level, noise_variance, limit), level, valid
+    limit_squared = params.rejection_threshold**2 * (1 + MEDIAN_VARIANCE / jnp.maximum(expected.count, 1))
+    return valid & two_point.exceeds(difference, level, noise_variance, limit_squared), level, valid
 
 
 def _pairs(state: Ramps, gain: Float[Array, "y x"]) -> jump_series.Pair:
