@@ -37,18 +37,23 @@ def each(function: Callable[[Any], tuple[Array, ...]], number: int) -> tuple[Any
 
 
 def scan(
-    turn: Callable[[Any, Any, Any], tuple[Any, Any]], start: Any, number: int, rows: Any = None, *, reverse: bool = False
+    turn: Callable[[Any, Any, Any], tuple[Any, Any]],
+    start: Any,
+    number: int,
+    rows: Any,
+    *,
+    reverse: bool = False,
 ) -> tuple[Any, Any]:
-    """`carry, new = turn(carry, k, row)` for k from 0 (or, `reverse`, down to it): the last carry, and the new rows.
+    """`carry, new = turn(carry, k, row)` for each row (`reverse`: from the last): the last carry, and the new rows.
 
     Few turns are written out, so that XLA makes one kernel of them, in which nothing of a pixel leaves the processor:
-    a GLS slope of eight differences takes a fifth of the time of a loop. Rows are then a list and no array.
+    a GLS slope of eight differences takes a fifth of the time of a loop. New rows are then a list and no array.
     """
     if not few(number):
         return jax.lax.scan(lambda carry, x: turn(carry, *x), start, (jnp.arange(number), rows), reverse=reverse)
     new: list[Any] = [None] * number
     for k in reversed(range(number)) if reverse else range(number):
-        start, new[k] = turn(start, k, None if rows is None else rows[k])
+        start, new[k] = turn(start, k, rows[k])
     return start, new
 
 
@@ -195,7 +200,8 @@ def where_few(
 ) -> Any:
     """`special` of arrays (*lead, pixel) for the chosen pixels, `usual` for the others; both give arrays (pixel).
 
-    Differentiable; of few planes `usual` takes whole images. Up to one pixel in FEW is gathered; where more are chosen, `special` takes all, by blocks.
+    Differentiable; of few planes `usual` takes whole images. Up to one pixel in FEW is gathered; where more are chosen,
+    `special` takes all, by blocks.
     """
     most = -(-chosen.size // FEW)
     usual_of = usual if few(len(images[0])) else partial(by_blocks, usual)

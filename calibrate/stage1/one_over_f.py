@@ -8,7 +8,7 @@ from dataclasses import replace
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from uptheramp.calibrate.errors import InputError
 from uptheramp.calibrate.kernels import aperture, line_fit
@@ -114,11 +114,11 @@ def one_over_f(state: Ramps, refs: OneOverFRefs, params: OneOverFParams) -> tupl
     light, weight = template.light, template.weight
     scene = line_fit.Scene(light.star, weight, light.noise, _axes(params.method, refs.extract1d, shape), lines)
 
-    groups = [jnp.asarray(x).reshape(-1, *shape) for x in (state.data, state.groupdq)]
+    data, groupdq = (jnp.asarray(x).reshape(-1, *shape) for x in (state.data, state.groupdq))
 
     def seen(place: line_template.Place) -> line_fit.Seen:
         integration, later = place
-        difference, good = difference_at(*groups, integration * state.readout.ngroups + later)
+        difference, good = difference_at(data, groupdq, integration * state.readout.ngroups + later)
         expected = light.difference[later - 1]
         good = good & jnp.isfinite(expected)
         return scene.seen(jnp.where(good, difference - expected, 0), good)

@@ -163,7 +163,8 @@ def _gls(state: Ramps, refs: RampFitRefs, params: RampFitParams, gain: Float[Arr
         return jnp.where(usable, step, 0), usable
 
     difference, usable = planes.each(pair, number)
-    keep = None if state.keep is None else planes.each(lambda k: (usable[k] * state.keep[:, k],), number)[0]
+    soft = state.keep
+    keep = None if soft is None else planes.each(lambda k: (usable[k] * soft[:, k],), number)[0]
 
     def solve(rate: Float[Array, "... y x"]):
         poisson = jnp.maximum(rate, 0) / gain + dark  # variance per second, DN^2/s
@@ -335,7 +336,8 @@ def _in_range(groupdq: Array, params: RampFitParams) -> Array:
 def _chosen(groupdq: Array, params: RampFitParams) -> Array:
     """Flags with DO_NOT_USE also in ramps with exactly one good group."""
     groupdq = _in_range(groupdq, params)
-    if not params.suppress_one_group or groupdq.shape[1] == 1 or params.algorithm == "LIKELY":  # which fits no lone groups
+    # LIKELY fits no lone groups
+    if not params.suppress_one_group or groupdq.shape[1] == 1 or params.algorithm == "LIKELY":
         return groupdq
     alone = planes.count(jnp.moveaxis((groupdq & ~jnp.uint8(flags.PERSISTENCE)) == 0, 1, 0)) == 1
     return groupdq | jnp.where(alone[:, None], flags.DO_NOT_USE, 0).astype(groupdq.dtype)
