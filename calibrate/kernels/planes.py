@@ -18,6 +18,8 @@ BLOCK = 2048  # pixels of a block
 FEW = 16  # one pixel in so many is few
 WRITTEN_OUT = 12  # turns up to which a loop over planes is written out
 
+Turn = Callable[[Any, Any, Any], tuple[Any, Any]]
+
 
 def few(number: int) -> bool:
     """Whether a loop of so many turns is written out."""
@@ -36,25 +38,23 @@ def each(function: Callable[[Any], tuple[Array, ...]], number: int) -> tuple[Any
     return jax.lax.map(function, jnp.arange(number))
 
 
-def scan(
-    turn: Callable[[Any, Any, Any], tuple[Any, Any]],
-    start: Any,
-    number: int,
-    rows: Any,
-    *,
-    reverse: bool = False,
-) -> tuple[Any, Any]:
+def scan(turn: Turn, start: Any, number: int, rows: Any, *, reverse: bool = False) -> tuple[Any, Any]:
     """`carry, new = turn(carry, k, row)` for each row (`reverse`: from the last): the last carry, and the new rows.
 
     Few turns are written out, so that XLA makes one kernel of them, in which nothing of a pixel leaves the processor:
     a GLS slope of eight differences takes a fifth of the time of a loop. New rows are then a list and no array.
     """
     if not few(number):
-        return jax.lax.scan(lambda carry, x: turn(carry, *x), start, (jnp.arange(number), rows), reverse=reverse)
+        return loop(turn, start, number, rows, reverse=reverse)
     new: list[Any] = [None] * number
     for k in reversed(range(number)) if reverse else range(number):
         start, new[k] = turn(start, k, rows[k])
     return start, new
+
+
+def loop(turn: Turn, start: Any, number: int, rows: Any, *, reverse: bool = False) -> tuple[Any, Any]:
+    """`scan` that is never written out, for rows so large that those of all turns must not be held at once."""
+    return jax.lax.scan(lambda carry, x: turn(carry, *x), start, (jnp.arange(number), rows), reverse=reverse)
 
 
 def fold(add: Callable[..., Any], start: Any, *planes: Any) -> Any:

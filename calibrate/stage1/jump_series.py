@@ -76,7 +76,10 @@ def _pairs(difference: Differences, valid: Mask) -> Pair:
 
 
 def brightness_of(
-    pair: Pair, template: Float[Array, "n y x"], noise_variance: Float[Array, "y x"]
+    pair: Pair,
+    template: Float[Array, "n y x"],
+    noise_variance: Float[Array, "y x"],
+    scan: Callable[..., tuple[Any, Any]] = planes.scan,
 ) -> Float[Array, "integration 1 1"]:
     """`brightness` from the differences pair by pair; where they are not valid they must be finite."""
     number = len(template)
@@ -92,7 +95,7 @@ def brightness_of(
             return (sums[0] + weight * kept, sums[1] + weight * expected), None
 
         zero = jnp.zeros(images, template.dtype)
-        sums, _ = planes.scan(add, (zero, zero), number, template)
+        sums, _ = scan(add, (zero, zero), number, template)
         overlap, norm = (x.sum((1, 2), keepdims=True) for x in sums)
         return jnp.where(norm > 0, overlap / jnp.where(norm > 0, norm, 1), 1)
 
@@ -124,7 +127,7 @@ def median_differences(pair: Pair, n: int, noise_variance: Float[Array, "y x"]) 
             difference, valid = pair(k)
             return difference, valid & known[k]
 
-        template = medians(brightness_of(known_only, jnp.where(known, template, 0), noise_variance))
+        template = medians(brightness_of(known_only, jnp.where(known, template, 0), noise_variance, planes.loop))
     return template
 
 
