@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uptheramp.calibrate.kernels import grow, order, planes
+from uptheramp.calibrate.kernels import grow, order, planes, two_point
 from uptheramp.calibrate.kernels.polynomial import horner
 
 SHAPES = [(5, 7), (1, planes.WIDE), (3, 1000), (planes.BLOCK,), (planes.BLOCK + 1,), (2, planes.BLOCK + 13)]
@@ -104,3 +104,34 @@ def test_derivatives_by_images_are_those_of_plain_broadcasts(dtype):
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_allclose(a, b, rtol=3e-5, atol=3e-5)
+
+
+@pytest.mark.parametrize("n", [1, planes.WRITTEN_OUT, planes.WRITTEN_OUT + 1])
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
+def test_loops_over_few_and_many_planes(n, reverse):
+    x = np.random.default_rng(2).integers(-9, 9, (n, 4, 6)).astype(float)
+
+    def turn(total, k, plane):
+        total = total + (k + 1) * plane
+        return total, total
+
+    (doubled,) = planes.each(lambda k: (2 * jnp.asarray(x)[k],), n)
+    total, running = planes.scan(turn, jnp.zeros((4, 6)), n, planes.rows(jnp.asarray(x)), reverse=reverse)
+    weighed = np.arange(1, n + 1)[:, None, None] * x
+    expected = weighed[::-1].cumsum(0)[::-1] if reverse else weighed.cumsum(0)
+    np.testing.assert_array_equal(doubled, 2 * x)
+    np.testing.assert_array_equal(running, expected)
+    np.testing.assert_array_equal(total, weighed.sum(0))
+    np.testing.assert_array_equal(planes.fold(jnp.add, jnp.zeros((4, 6)), planes.rows(jnp.asarray(x))), x.sum(0))
+
+
+def test_what_exceeds_a_ratio_is_told_without_it():
+    rng = np.random.default_rng(3)
+    level, noise = rng.normal(0, 30, 4000), np.where(rng.random(4000) < 0.1, 0, 40.0)
+    level = np.where(rng.random(4000) < 0.1, 0, level)
+    difference = level + rng.normal(0, 40, 4000)
+    for limit in (0.0, 1.5, 4.0):
+        found = two_point.exceeds(difference, level, noise, limit**2)
+        np.testing.assert_array_equal(found, np.asarray(two_point.ratio(difference, level, noise)) > limit)
+        assert found.any()
+        assert not found.all()

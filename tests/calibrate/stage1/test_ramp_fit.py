@@ -27,8 +27,9 @@ def frame_covariance(ngroups, nframes, gap, frame_s, poisson_per_s, read_varianc
 @pytest.mark.parametrize(("nframes", "gap"), [(1, 0), (1, 3), (4, 1), (8, 0), (8, 12)])
 @pytest.mark.parametrize("rate", [1e-3, 1.0, 300.0, 1e5])
 @pytest.mark.parametrize("lost", [(), (2,), (0, 3, 4)])
-def test_gls_weights_and_variances_equal_the_dense_solution(nframes, gap, rate, lost):
-    ngroups, frame_s, read_frame = 8, 0.7, 60.0
+@pytest.mark.parametrize("ngroups", [8, 20], ids="{} groups".format)  # written out, and in a loop
+def test_gls_weights_and_variances_equal_the_dense_solution(nframes, gap, rate, lost, ngroups):
+    frame_s, read_frame = 0.7, 60.0
     spacing = frame_s * (nframes + gap)
     cov = frame_covariance(ngroups, nframes, gap, frame_s, rate, read_frame)
     d = np.diff(np.eye(ngroups), axis=0)
