@@ -61,7 +61,8 @@ class Lines(NamedTuple):
 
     def cells(self, image: Float[Array, "y x"]) -> Float[Array, "line output pixel"]:
         """The image line by line."""
-        return (image if self.fast == -1 else image.T).reshape(image.shape[-1 - self.fast - 2], self.outputs, -1)
+        lines = image if self.fast == -1 else image.T
+        return lines.reshape(len(lines), self.outputs, -1)
 
     def spread(self, level: Levels, shape: tuple[int, ...]) -> Image:
         """Levels over the pixels of their line and output, for images of a shape (..., y, x)."""
